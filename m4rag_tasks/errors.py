@@ -1,0 +1,53 @@
+"""The error tree of the suite.
+
+M4ragError
+├── UnknownNameError    a task, dataset, setting or language that does not exist
+├── DataError           a row, file or image that cannot be used as it is
+│   ├── HiddenLabelError    labels are withheld (Label = -1): nothing can be scored
+│   └── MissingImageError   an image named by a row is not there
+├── TemplateError       a prompt template that is missing, broken or unreadable
+├── ContextError        a stored context (oracle, caption) that is missing or empty
+├── ResponsesError      a responses file for the replay model that cannot be used
+└── RunError            a run folder that cannot be reported
+
+The retrieval cache has a tree of its own (`retrieval_cache.records.CacheError`),
+because that package stands alone. The command line and the task hooks catch
+both roots and print the message without a traceback: every message says what
+is wrong, where, and what to do next.
+"""
+
+
+class M4ragError(Exception):
+    """Root of every error this suite raises on purpose; the message is for people."""
+
+
+class UnknownNameError(M4ragError):
+    """A task, dataset, setting or language that does not exist."""
+
+
+class DataError(M4ragError):
+    """A row, file or image that cannot be used as it is."""
+
+
+class HiddenLabelError(DataError):
+    """Labels are withheld (Label = -1), so nothing can be scored."""
+
+
+class MissingImageError(DataError):
+    """An image named by a row is not there."""
+
+
+class TemplateError(M4ragError):
+    """A prompt template that is missing, broken or unreadable."""
+
+
+class ContextError(M4ragError):
+    """A stored context (oracle, caption) that is missing or empty."""
+
+
+class ResponsesError(M4ragError):
+    """A responses file for the replay model that cannot be used."""
+
+
+class RunError(M4ragError):
+    """A run folder that cannot be reported."""

@@ -1,0 +1,1 @@
+"""The bundled mini benchmark: source texts, drawing script, and the data made from them."""

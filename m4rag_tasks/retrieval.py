@@ -1,0 +1,117 @@
+"""What a setting asks of the retrieval cache: its queries, its specification, its hits.
+
+The command line fills the cache through `build_spec` and `queries`; the tasks
+read it through `open_cache`. Both use the same `query`, so a cache whose
+questions have changed since it was built is noticed question by question.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from m4rag_tasks import contexts, datasets
+from m4rag_tasks.datasets import Row
+from m4rag_tasks.errors import DataError
+from m4rag_tasks.suite import DATASETS, SETTINGS, TOP_K, Dataset, Setting
+from retrieval_cache.corpus import file_sha256
+from retrieval_cache.encoders import default_spec
+from retrieval_cache.records import BuildSpec, ChunkerSpec, Query
+from retrieval_cache.store import Cache, Wanted, find_cache
+
+CACHE_VARIABLE = "M4RAG_CACHE"
+
+
+def cache_root() -> Path:
+    """Folder of the retrieval caches: `M4RAG_CACHE`, else the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else user_cache_path("m4rag") / "retrieval"
+
+
+def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
+    """What is searched with for one question.
+
+    The gold answer is never part of it, except where the setting searches with
+    the oracle context. Raises `ContextError` if the setting needs a missing text.
+    """
+    question = " ".join(row.question.split())
+    if setting.query == "image":
+        path = datasets.find_image(dataset, row.image_id)
+        return Query(row.question_id, question, row.image_id, path)
+    if setting.query == "oracle":
+        text = contexts.context(dataset, "oracle", row)
+    elif setting.query == "caption":
+        text = f"{contexts.context(dataset, 'caption', row)} {question}"
+    else:
+        text = question
+    return Query(row.question_id, text, None, None)
+
+
+def queries(dataset: Dataset, setting: Setting) -> Iterator[Query]:
+    """The queries of a setting for every question of a data set, in file order."""
+    return (query(dataset, setting, row) for row in datasets.all_rows(dataset))
+
+
+def corpus_path(dataset: Dataset) -> Path | None:
+    """The corpus that lies with a data set; None where it has to be named when building."""
+    folder = datasets.data_folder(dataset)
+    if folder is None:
+        return None
+    base = (folder / dataset.local[0]).parent
+    found = [base / name for name in ("corpus.jsonl", "corpus.jsonl.gz") if (base / name).is_file()]
+    return found[0] if found else None
+
+
+def build_spec(
+    dataset: Dataset,
+    setting: Setting,
+    *,
+    corpus: Path | None = None,
+    retriever: str | None = None,
+    k: int = TOP_K,
+) -> BuildSpec:
+    """What to build for a setting. Raises `DataError` if no corpus is known or it is missing."""
+    path = corpus or corpus_path(dataset)
+    if path is None:
+        raise DataError(
+            f"No corpus lies with {dataset.title}. Name one: "
+            f"m4rag cache build --dataset {dataset.key} --setting {setting.name} --corpus FILE.jsonl.gz"
+        )
+    if not path.is_file():
+        raise DataError(f"The corpus {path} is not a file.")
+    return BuildSpec(
+        dataset=dataset.key,
+        setting=setting.name,
+        corpus=path,
+        image_root=path.parent,
+        retriever=default_spec(retriever or str(setting.retriever)),
+        chunker=ChunkerSpec(),
+        k=k,
+    )
+
+
+@functools.cache
+def open_cache(dataset_key: str, setting_name: str) -> Cache:
+    """The cache a setting reads. Raises a `CacheError` that names the command to run."""
+    dataset, setting = DATASETS[dataset_key], SETTINGS[setting_name]
+    corpus = corpus_path(dataset)
+    wanted = Wanted(
+        dataset=dataset.key,
+        setting=setting.name,
+        retriever=default_spec(str(setting.retriever)),
+        chunker=ChunkerSpec(),
+        k=TOP_K,
+        corpus_sha256=file_sha256(corpus) if corpus else None,
+    )
+    return find_cache(cache_root(), wanted, fix=f"Build it: {build_command(dataset, setting, corpus)}")
+
+
+def build_command(dataset: Dataset, setting: Setting, corpus: Path | None) -> str:
+    """The command that builds the cache of a setting, ready to paste."""
+    named = "" if corpus else " --corpus FILE.jsonl.gz"
+    return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{named}"
+
