@@ -55,6 +55,14 @@ def differences() -> list[str]:
     ]
 
 
+def picture_names() -> list[str]:
+    """File names of the pictures that questions and articles show."""
+    subjects = _read(SOURCE / "subjects.toml")
+    asked = [f"{slug}.png" for slug, subject in subjects.items() if subject["role"] == "subject"]
+    illustrating = [f"{slug}_article.png" for slug, subject in subjects.items() if subject["article_image"]]
+    return sorted(asked + illustrating)
+
+
 # --- the files --------------------------------------------------------------
 
 
