@@ -1,0 +1,324 @@
+"""Figures over scored records, with intervals that know that questions share images.
+
+A record is a mapping with question_id, language, image_id, score (0 or 1, absent
+when the request failed), strict (likewise) and parse (the rule that read the
+answer). A failed request is neither right nor wrong: it is left out of the
+figure and counted in `Estimate.failed`, so that a run with holes shows them.
+
+The interval. A figure is a weighted mean of 0/1 values. With the strata s
+(languages of a macro mean; one stratum otherwise), S of them, value y_i of
+record i in stratum s(i) of size n_s, the figure is m = (1/S) sum_s ybar_s and
+
+    psi_i = (y_i - ybar_s(i)) / (S n_s(i))                 influence of a record
+    V     = c * sum_g (sum_{i in g} psi_i)^2               g: the images
+    c     = G/(G-1) * (N-1)/(N-S)                          CR1, G images, N records
+
+    m -/+ t(0.975; G-1) sqrt(V), cut to the range of the figure.
+
+Sources: Cameron & Miller (2015), "A Practitioner's Guide to Cluster-Robust
+Inference", J. Human Resources 50(2), 317-372 (the sandwich, c, and t with G-1
+degrees of freedom); Miller (2024), "Adding Error Bars to Evals",
+arXiv:2411.00640 (the same sandwich, without c, for evaluations). The image is
+the cluster, not the question: the same image is asked about in every language.
+
+Where V is 0 (all right, all wrong) the sandwich would claim certainty. Then the
+interval is Wilson's (1927, JASA 22, 209-212) with n = G, each image counted as one draw,
+which is the cautious reading. One image alone allows no interval: None.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
+
+from m4rag_tasks.errors import RunError
+
+Record = Mapping[str, Any]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+_LEVEL = 0.95
+# Influence values are differences of means: what is left of equal values is rounding.
+_ZERO = 1e-12
+_EXAMPLES = 3
+
+
+class NoRecordsError(RunError, ValueError):
+    """A figure was asked for over nothing: no records, or none that was scored."""
+
+
+class RecordError(RunError, ValueError):
+    """A record without a key it needs, or with a value that is no score."""
+
+
+class IdsError(RunError, ValueError):
+    """Question ids that are there twice, missing, or not part of the task."""
+
+
+class PairingError(RunError, ValueError):
+    """Two runs that cannot be compared question by question."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval (None where none can be given).
+
+    n counts the scored records, clusters their images, failed the records left out.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """a minus b on the same questions.
+
+    p_value: t test clustered by image (None with one image). mcnemar_p: McNemar's
+    exact test, which takes questions as independent. only_a, only_b: questions
+    that one of the two got right.
+    """
+
+    estimate: Estimate
+    p_value: float | None
+    mcnemar_p: float
+    only_a: int
+    only_b: int
+
+
+def accuracy(records: Sequence[Record], field: str = "score") -> Estimate:
+    """Share of scored records that are right, each record counting the same."""
+    scored = _scored(records, field)
+    images = _codes(_column(scored, "image_id"))
+    return _estimate(_values(scored, field), images, failed=len(records) - len(scored))
+
+
+def micro(records: Sequence[Record]) -> Estimate:
+    """Accuracy over all records of all languages: a language counts by its number of questions."""
+    return accuracy(records)
+
+
+def macro(by_language: Mapping[str, Sequence[Record]], field: str = "score") -> Estimate:
+    """Mean over languages of each one's accuracy: every language counts the same."""
+    if not by_language:
+        raise NoRecordsError("nothing to average: no language was given")
+    scored = {language: _scored(records, field, language) for language, records in by_language.items()}
+    pooled = [record for records in scored.values() for record in records]
+    strata = np.repeat(np.arange(len(scored)), [len(records) for records in scored.values()])
+    failed = sum(map(len, by_language.values())) - len(pooled)
+    return _estimate(_values(pooled, field), _codes(_column(pooled, "image_id")), strata, failed=failed)
+
+
+def strict(records: Sequence[Record]) -> Estimate:
+    """Accuracy by the reference program's rule alone."""
+    return accuracy(records, "strict")
+
+
+def invalid_rate(records: Sequence[Record]) -> Estimate:
+    """Share of answered records whose answer names no option."""
+    answered = _scored(records, "score")
+    invalid = np.array([name == "invalid" for name in _column(answered, "parse")], dtype=float)
+    images = _codes(_column(answered, "image_id"))
+    return _estimate(invalid, images, failed=len(records) - len(answered))
+
+
+def retention(without: Sequence[Record], with_: Sequence[Record]) -> Estimate:
+    """P(right with retrieval | right without): of what the model knew, what it kept."""
+    return _conditional(without, with_, given=1.0)
+
+
+def correction(without: Sequence[Record], with_: Sequence[Record]) -> Estimate:
+    """P(right with retrieval | wrong without): of what it did not know, what it gained."""
+    return _conditional(without, with_, given=0.0)
+
+
+def oracle_gap(oracle: Sequence[Record], with_: Sequence[Record], by_language: bool = False) -> Estimate:
+    """accuracy(oracle) - accuracy(with_) on the same questions, interval from the paired differences."""
+    return paired_difference(oracle, with_, by_language).estimate
+
+
+def paired_difference(a: Sequence[Record], b: Sequence[Record], by_language: bool = False) -> Difference:
+    """accuracy(a) - accuracy(b), question by question; `by_language` takes macro means.
+
+    With d_i = a_i - b_i the interval is that of the mean of d. p_value: t = m/sqrt(V)
+    on G-1 degrees of freedom. Where V is 0 there is no t: equal runs give 1, and a
+    difference that is the same in all G images gives the sign test's 2 * 0.5^G.
+    McNemar: 2 P(X <= min(only_a, only_b)), X ~ Bin(only_a + only_b, 1/2), at most 1.
+    """
+    kept, score_a, score_b, failed = _joined(a, b)
+    if not kept:
+        raise NoRecordsError(f"no question was scored in both runs ({failed} requests failed)")
+    images = _codes(_column(kept, "image_id"))
+    strata = _codes(_column(kept, "language")) if by_language else None
+    delta = score_a - score_b
+    estimate = _estimate(delta, images, strata, low=-1.0, failed=failed)
+    only_a, only_b = int((delta > 0).sum()), int((delta < 0).sum())
+    half = float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))
+    return Difference(estimate, _p_value(estimate.value, delta, images, strata), min(1.0, 2 * half), only_a, only_b)
+
+
+def check_ids(records: Sequence[Record], expected_ids: Iterable[str] | None = None) -> None:
+    """Raise IdsError on duplicate, missing or unknown question ids. Missing is never wrong."""
+    ids = _column(records, "question_id")
+    seen = set(ids)
+    if len(seen) < len(ids):
+        once: set[Hashable] = set()
+        twice = [item for item in ids if item in once or once.add(item)]
+        raise IdsError(f"{_some(twice)} there more than once; was one run appended to another?")
+    if expected_ids is None:
+        return
+    expected = set(expected_ids)
+    problems = []
+    if missing := expected - seen:
+        problems.append(f"{_some(missing)} missing of {len(expected)} expected")
+    if unknown := seen - expected:
+        problems.append(f"{_some(unknown)} not part of the task")
+    if problems:
+        raise IdsError("; ".join(problems))
+
+
+def _conditional(without: Sequence[Record], with_: Sequence[Record], given: float) -> Estimate:
+    """Mean of `with_` over the questions whose score without retrieval is `given`."""
+    kept, before, after, failed = _joined(without, with_)
+    chosen = before == given
+    if not chosen.any():
+        what = "right" if given else "wrong"
+        raise NoRecordsError(f"no question was {what} without retrieval ({len(kept)} questions, {failed} failed)")
+    images = np.array(_codes(_column(kept, "image_id")))[chosen]
+    return _estimate(after[chosen], _codes(images.tolist()), failed=failed)
+
+
+def _joined(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[Record], Floats, Floats, int]:
+    """The records of `a` scored in both runs, both scores in the same order, and how many failed in either."""
+    check_ids(a)
+    check_ids(b)
+    other = {record["question_id"]: record for record in b}
+    ids = set(_column(a, "question_id"))
+    only_a, only_b = ids - other.keys(), other.keys() - ids
+    if only_a or only_b:
+        raise PairingError(
+            f"the runs do not hold the same questions: of the first run's {len(ids)}, {_some(only_a)} not in the "
+            f"second; of the second run's {len(other)}, {_some(only_b)} not in the first"
+        )
+    pairs = [(record, other[record["question_id"]]) for record in a]
+    moved = [one["question_id"] for one, two in pairs if one.get("image_id") != two.get("image_id")]
+    if moved:
+        raise PairingError(f"{_some(moved)} asked about another image in the second run")
+    both = [pair for pair in pairs if all(record.get("score") is not None for record in pair)]
+    first, second = [one for one, _ in both], [two for _, two in both]
+    return first, _values(first, "score"), _values(second, "score"), len(pairs) - len(both)
+
+
+def _influence(values: Floats, strata: Codes | None) -> tuple[float, Floats, int]:
+    """The figure m, each record's psi, and the number of strata S."""
+    where = np.zeros(len(values), dtype=np.intp) if strata is None else strata
+    sizes = np.bincount(where)
+    means = np.bincount(where, weights=values) / sizes
+    return float(means.mean()), (values - means[where]) / (len(sizes) * sizes[where]), len(sizes)
+
+
+def _standard_error(psi: Floats, images: Codes, strata: int) -> float:
+    """sqrt(V) of the module's head; needs two images. With N = S every psi is 0, and so is V."""
+    sums = np.bincount(images, weights=psi)
+    g, n = len(sums), len(psi)
+    correction_factor = g / (g - 1) * (n - 1) / max(n - strata, 1)
+    return math.sqrt(correction_factor * float(sums @ sums))
+
+
+def _estimate(
+    values: Floats, images: Codes, strata: Codes | None = None, low: float = 0.0, failed: int = 0
+) -> Estimate:
+    """A figure in [low, 1] with its interval."""
+    if not len(values):
+        raise NoRecordsError(f"nothing to average: no record was scored ({failed} requests failed)")
+    mean, psi, n_strata = _influence(values, strata)
+    g = int(images.max()) + 1
+    if g == 1:
+        return Estimate(mean, None, None, len(values), g, failed)
+    error = _standard_error(psi, images, n_strata)
+    if error < _ZERO:
+        ends = _wilson(mean, g) if low == 0.0 else _signed_wilson(mean, g)
+    else:
+        reach = float(stdtrit(g - 1, (1 + _LEVEL) / 2)) * error
+        ends = mean - reach, mean + reach
+    return Estimate(mean, max(low, ends[0]), min(1.0, ends[1]), len(values), g, failed)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson score interval: (p + z²/2n -/+ z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+    z = float(ndtri((1 + _LEVEL) / 2))
+    centre = share + z * z / (2 * n)
+    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # p lies inside by construction; rounding must not put it outside.
+    return min(share, (centre - reach) / (1 + z * z / n)), max(share, (centre + reach) / (1 + z * z / n))
+
+
+def _signed_wilson(difference: float, n: int) -> tuple[float, float]:
+    """Wilson for the share of images that differ, in the direction they do; both ways when none does."""
+    low, high = _wilson(min(1.0, abs(difference)), n)
+    if abs(difference) < _ZERO:
+        return -high, high
+    return (low, high) if difference > 0 else (-high, -low)
+
+
+def _p_value(mean: float, delta: Floats, images: Codes, strata: Codes | None) -> float | None:
+    g = int(images.max()) + 1
+    if g == 1:
+        return None
+    _, psi, n_strata = _influence(delta, strata)
+    error = _standard_error(psi, images, n_strata)
+    if error < _ZERO:
+        return 1.0 if abs(mean) < _ZERO else 2 * 0.5**g
+    return 2 * float(stdtr(g - 1, -abs(mean) / error))
+
+
+def _scored(records: Sequence[Record], field: str, language: str = "") -> list[Record]:
+    scored = [record for record in records if record.get(field) is not None]
+    if not scored:
+        of = f" of {language}" if language else ""
+        why = f"all {len(records)} requests failed" if records else "there are none"
+        raise NoRecordsError(f"no record{of} has a {field}: {why}")
+    return scored
+
+
+def _values(records: Sequence[Record], field: str) -> Floats:
+    try:
+        values = np.array([record[field] for record in records], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"a {field} is not a number: {error}") from None
+    wrong = ~((values == 0) | (values == 1))
+    if wrong.any():
+        first = records[int(wrong.argmax())]
+        raise RecordError(f"{field} of question {first.get('question_id')} is {first[field]!r}; it must be 0 or 1")
+    return values
+
+
+def _column(records: Sequence[Record], key: str) -> list[Any]:
+    column = [record.get(key) for record in records]
+    if None in column:
+        where = records[column.index(None)].get("question_id")
+        raise RecordError(f"the record of question {where} has no {key}")
+    return column
+
+
+def _codes(column: Sequence[Hashable]) -> Codes:
+    """Each value's number, in order of first appearance. (np.unique would sort 60,000 strings.)"""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in column], dtype=np.intp)
+
+
+def _some(ids: Iterable[Any]) -> str:
+    """ "12 question ids (a, b, c, …)" for messages."""
+    listed = sorted({str(item) for item in ids})
+    if not listed:
+        return "0 question ids"
+    shown = ", ".join(listed[:_EXAMPLES]) + (", …" if len(listed) > _EXAMPLES else "")
+    return f"{len(listed)} question id{'s' if len(listed) > 1 else ''} ({shown})"

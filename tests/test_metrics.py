@@ -1,0 +1,324 @@
+"""Figures, their intervals, and what is refused."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from m4rag_tasks import metrics
+from m4rag_tasks.errors import RunError
+from m4rag_tasks.metrics import IdsError, NoRecordsError, PairingError, RecordError
+
+
+def record(question, image, score, language="en", **more):
+    row = {
+        "question_id": f"{question}-{language}",
+        "language": language,
+        "image_id": str(image),
+        "qa_id": str(question),
+    }
+    row |= {"strict": score, "parse": "json", **more}
+    return row if score is None else {**row, "score": score}
+
+
+def run(scores, images=None, language="en"):
+    return [
+        record(number, number if images is None else images[number], score, language)
+        for number, score in enumerate(scores)
+    ]
+
+
+def test_accuracy_by_hand():
+    # Images a: 1 1, b: 0, c: 1 0, and d, e, f the same. Mean 6/10, psi = (y - 0.6)/10.
+    estimate = metrics.accuracy(run([1, 1, 0, 1, 0] * 2, "aabccddeff"))
+    error = math.sqrt(6 / 5 * 2 * (0.08**2 + 0.06**2 + 0.02**2))
+    assert (estimate.value, estimate.n, estimate.clusters, estimate.failed) == (pytest.approx(0.6), 10, 6, 0)
+    assert estimate.low == pytest.approx(0.6 - stats.t.ppf(0.975, 5) * error)
+    assert estimate.high == 1.0  # 1.006 without the cut
+
+
+def test_one_question_an_image_gives_the_ordinary_standard_error():
+    scores = [1] * 30 + [0] * 20
+    estimate = metrics.accuracy(run(scores))
+    reach = stats.t.ppf(0.975, 49) * np.std(scores, ddof=1) / math.sqrt(50)
+    assert estimate.low == pytest.approx(0.6 - reach)
+    assert estimate.high == pytest.approx(0.6 + reach)
+
+
+def test_macro_counts_languages_micro_counts_questions():
+    english, swahili = run([1, 1, 1, 1, 0, 1]), run([0, 1], language="sw")
+    macro = metrics.macro({"en": english, "sw": swahili})
+    micro = metrics.micro(english + swahili)
+    assert macro.value == pytest.approx((5 / 6 + 1 / 2) / 2)
+    assert micro.value == pytest.approx(6 / 8)
+    assert (macro.n, macro.clusters) == (8, 6)
+
+
+def test_macro_interval_by_hand():
+    # Five times four images: en asks all (1 0 1 1), sw the first two (1 0).
+    english = run([1, 0, 1, 1] * 5)
+    swahili = run([1, 0] * 5, [4 * (number // 2) + number % 2 for number in range(10)], "sw")
+    sums = [0.25 / 40 + 0.5 / 20, -0.75 / 40 - 0.5 / 20, 0.25 / 40, 0.25 / 40]
+    error = math.sqrt(20 / 19 * 29 / 28 * 5 * sum(value**2 for value in sums))
+    estimate = metrics.macro({"en": english, "sw": swahili})
+    assert (estimate.value, estimate.n, estimate.clusters) == (0.625, 30, 20)
+    assert estimate.low == pytest.approx(0.625 - stats.t.ppf(0.975, 19) * error)
+    assert estimate.high == pytest.approx(0.625 + stats.t.ppf(0.975, 19) * error)
+
+
+def test_macro_of_one_language_is_its_accuracy():
+    records = run([1, 0, 1, 1, 0, 1, 0], "aabbccd")
+    assert metrics.macro({"en": records}) == metrics.accuracy(records)
+
+
+def test_strict_and_invalid_rate():
+    records = [
+        record(1, 1, 1, strict=1),
+        record(2, 2, 1, strict=0, parse="bare_number"),
+        record(3, 3, 0, strict=0, parse="invalid"),
+        record(4, 4, None, strict=None, parse="failed_request"),
+    ]
+    assert metrics.accuracy(records).value == pytest.approx(2 / 3)
+    assert metrics.strict(records).value == pytest.approx(1 / 3)
+    assert metrics.macro({"en": records}, "strict").value == pytest.approx(1 / 3)
+    rate = metrics.invalid_rate(records)
+    assert (rate.value, rate.n, rate.failed) == (pytest.approx(1 / 3), 3, 1)
+
+
+def test_failed_requests_are_counted_and_never_wrong():
+    estimate = metrics.accuracy(run([1, 1, None, None, 0]))
+    assert (estimate.value, estimate.n, estimate.failed) == (pytest.approx(2 / 3), 3, 2)
+    assert metrics.macro({"en": run([1, None]), "sw": run([0], language="sw")}).failed == 1
+
+
+@pytest.mark.parametrize("score", [0, 1])
+def test_equal_scores_do_not_claim_certainty(score):
+    estimate = metrics.accuracy(run([score] * 40, [number // 4 for number in range(40)]))
+    z = stats.norm.ppf(0.975)
+    width = z**2 / (10 + z**2)  # Wilson at 0 or n of n, n = 10 images
+    expected = (0, width) if score == 0 else (1 - width, 1)
+    assert (estimate.low, estimate.high) == pytest.approx(expected)
+    assert estimate.value == score
+
+
+def test_languages_that_are_all_right_and_all_wrong_do_not_claim_certainty():
+    estimate = metrics.macro({"en": run([1, 1, 1]), "sw": run([0, 0, 0], language="sw")})
+    assert estimate.value == 0.5
+    assert estimate.low < 0.25
+    assert estimate.high > 0.75
+
+
+def test_one_image_has_no_interval():
+    estimate = metrics.accuracy(run([1, 0, 1], "aaa"))
+    assert (estimate.low, estimate.high, estimate.clusters) == (None, None, 1)
+    difference = metrics.paired_difference(run([1, 0, 1], "aaa"), run([0, 0, 1], "aaa"))
+    assert (difference.estimate.low, difference.p_value) == (None, None)
+
+
+def draw(rng, images, languages=6, spread=1.2):
+    """Questions on images of unequal difficulty, each image asked in some of the languages."""
+    ease = rng.normal(0.4, spread, images)
+    asked = rng.random((images, languages)) < 0.8
+    right = rng.random((images, languages)) < 1 / (1 + np.exp(-ease[:, None]))
+    return [
+        record(image, image, int(right[image, language]), f"l{language}")
+        for image, language in np.argwhere(asked).tolist()
+    ]
+
+
+def by_language(records):
+    groups = {}
+    for row in records:
+        groups.setdefault(row["language"], []).append(row)
+    return groups
+
+
+@pytest.mark.parametrize("figure", ["micro", "macro"])
+def test_interval_covers_the_truth_as_often_as_it_says(figure):
+    rng = np.random.default_rng(20251205)
+    truth = np.mean(1 / (1 + np.exp(-rng.normal(0.4, 1.2, 2_000_000))))
+    covered = 0
+    for _ in range(300):
+        records = draw(rng, images=60)
+        estimate = metrics.micro(records) if figure == "micro" else metrics.macro(by_language(records))
+        covered += estimate.low <= truth <= estimate.high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_ignoring_images_would_be_too_narrow():
+    """Each image's ten questions stand or fall together: 20 images carry 20 answers' worth, not 200."""
+    rng = np.random.default_rng(7)
+    right = rng.integers(0, 2, 20)
+    clustered = metrics.accuracy([record(number, number // 10, int(right[number // 10])) for number in range(200)])
+    naive = metrics.accuracy([record(number, number, int(right[number // 10])) for number in range(200)])
+    assert clustered.value == naive.value
+    ratio = (clustered.high - clustered.low) / (naive.high - naive.low)
+    assert ratio == pytest.approx(math.sqrt(10), rel=0.1)
+
+
+WITHOUT = [1, 1, 1, 1, 0, 0, 0, 0, 0, 1]
+WITH = [1, 1, 0, 1, 1, 0, 0, 0, 1, None]
+
+
+def test_retention_and_correction_by_hand():
+    without, with_ = run(WITHOUT), run(WITH)[::-1]
+    kept, gained = metrics.retention(without, with_), metrics.correction(without, with_)
+    assert (kept.value, kept.n, kept.failed) == (0.75, 4, 1)
+    assert (gained.value, gained.n) == (pytest.approx(0.4), 5)
+    assert kept.low < kept.value < kept.high
+
+
+def test_retention_of_nothing_is_refused():
+    with pytest.raises(NoRecordsError, match="no question was right without retrieval"):
+        metrics.retention(run([0, 0]), run([1, 0]))
+    with pytest.raises(NoRecordsError, match="wrong without"):
+        metrics.correction(run([1, 1]), run([1, 0]))
+
+
+def test_paired_difference_by_hand():
+    a = run([1, 1, 1, 0, 1, 1, 0, 1])
+    b = run([1, 0, 0, 0, 1, 0, 1, 1])
+    difference = metrics.paired_difference(a, b)
+    delta = np.array([0, 1, 1, 0, 0, 1, -1, 0])
+    test = stats.ttest_1samp(delta, 0)
+    assert difference.estimate.value == pytest.approx(0.25)
+    assert difference.p_value == pytest.approx(test.pvalue)
+    assert difference.estimate.low == pytest.approx(test.confidence_interval().low)
+    assert (difference.only_a, difference.only_b) == (3, 1)
+    assert difference.mcnemar_p == pytest.approx(stats.binomtest(1, 4).pvalue)
+    assert metrics.oracle_gap(a, b) == difference.estimate
+
+
+def test_paired_difference_turns_its_sign():
+    a, b = run([1, 1, 1, 0, 1, 1], "aabbcc"), run([1, 0, 0, 0, 1, 1], "aabbcc")
+    one, two = metrics.paired_difference(a, b), metrics.paired_difference(b, a)
+    assert one.estimate.value == -two.estimate.value
+    assert (one.estimate.low, one.p_value) == (pytest.approx(-two.estimate.high), pytest.approx(two.p_value))
+
+
+def test_paired_difference_sees_what_two_intervals_hide():
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 2, 400)
+    better = np.where(rng.random(400) < 0.05, 1, scores)
+    a, b = run(better.tolist()), run(scores.tolist())
+    assert metrics.accuracy(b).high > metrics.accuracy(a).value
+    assert metrics.paired_difference(a, b).p_value < 0.01
+
+
+def test_difference_of_macro_means_is_the_macro_figure():
+    a = run([1, 1, 1, 0]) + run([1, 0], language="sw")
+    b = run([1, 0, 1, 0]) + run([0, 0], language="sw")
+    gap = metrics.oracle_gap(a, b, by_language=True)
+    expected = metrics.macro(by_language(a)).value - metrics.macro(by_language(b)).value
+    assert gap.value == pytest.approx(expected) == pytest.approx((1 / 4 + 1 / 2) / 2)
+    assert metrics.oracle_gap(a, b).value == pytest.approx(2 / 6)
+
+
+def test_equal_runs_and_runs_that_differ_everywhere():
+    same = metrics.paired_difference(run([1, 0, 1, 1]), run([1, 0, 1, 1]))
+    assert (same.estimate.value, same.p_value, same.mcnemar_p) == (0, 1, 1)
+    assert same.estimate.low == -same.estimate.high < 0
+    apart = metrics.paired_difference(run([1] * 8), run([0] * 8))
+    assert apart.p_value == apart.mcnemar_p == pytest.approx(2 * 0.5**8)
+    assert 0.5 < apart.estimate.low < apart.estimate.high == 1
+    assert metrics.paired_difference(run([0] * 8), run([1] * 8)).estimate.high == -apart.estimate.low
+
+
+def test_test_keeps_its_level_when_questions_share_images():
+    """Under no difference the clustered test rejects about one time in twenty, McNemar's far more often."""
+    rng = np.random.default_rng(11)
+    clustered = independent = 0
+    for _ in range(300):
+        tilt = np.repeat(rng.integers(-1, 2, 40), 8)
+        a, b = (tilt >= 0).astype(int), (tilt <= 0).astype(int)
+        images = [number // 8 for number in range(320)]
+        difference = metrics.paired_difference(run(a.tolist(), images), run(b.tolist(), images))
+        clustered += difference.p_value < 0.05
+        independent += difference.mcnemar_p < 0.05
+    assert clustered / 300 < 0.09
+    assert independent / 300 > 0.3
+
+
+def test_unmatched_questions_are_named_on_each_side():
+    a, b = run([1, 1, 1, 1, 1]), [*run([1, 1, 1, 1]), record(77, 77, 1)]
+    with pytest.raises(
+        PairingError, match=r"first run's 5, 1 question id \(4-en\).*second run's 5, 1 .*\(77-en\)"
+    ) as error:
+        metrics.paired_difference(a, b)
+    assert isinstance(error.value, RunError)
+    with pytest.raises(PairingError, match=r"5 question ids \(0-en, 1-en, 2-en, …\) not in the second"):
+        metrics.retention(a, run([1], language="sw"))
+
+
+def test_same_question_on_another_image_is_refused():
+    with pytest.raises(PairingError, match="another image"):
+        metrics.paired_difference(run([1, 0], "ab"), run([1, 0], "ac"))
+
+
+def test_duplicates_are_refused_when_pairing():
+    with pytest.raises(IdsError, match="more than once"):
+        metrics.correction(run([1, 0]) * 2, run([1, 0]))
+
+
+def test_check_ids():
+    records = run([1, 0, 1])
+    metrics.check_ids(records)
+    metrics.check_ids(records, ["0-en", "1-en", "2-en"])
+    metrics.check_ids([], [])
+    with pytest.raises(IdsError, match=r"1 question id \(2-en\) there more than once"):
+        metrics.check_ids([*records, records[2]])
+    with pytest.raises(IdsError, match=r"2 question ids \(3-en, 4-en\) missing of 5 expected"):
+        metrics.check_ids(records, [f"{number}-en" for number in range(5)])
+    with pytest.raises(IdsError, match=r"1 question id \(2-en\) not part of the task"):
+        metrics.check_ids(records, ["0-en", "1-en"])
+
+
+@pytest.mark.parametrize(
+    ("records", "error", "message"),
+    [
+        ([], NoRecordsError, "there are none"),
+        (run([None, None]), NoRecordsError, "all 2 requests failed"),
+        (run([1, 0.5]), RecordError, "1-en is 0.5"),
+        (run([1, "right"]), RecordError, "not a number"),
+        (run([1, float("nan")]), RecordError, "1-en is nan"),
+        ([{"question_id": "q", "score": 1}], RecordError, "question q has no image_id"),
+    ],
+)
+def test_what_cannot_be_averaged_is_refused(records, error, message):
+    with pytest.raises(error, match=message) as raised:
+        metrics.accuracy(records)
+    assert isinstance(raised.value, RunError)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_macro_names_the_language_without_scores():
+    with pytest.raises(NoRecordsError, match="no record of sw has a score"):
+        metrics.macro({"en": run([1]), "sw": run([None], language="sw")})
+    with pytest.raises(NoRecordsError, match="no language"):
+        metrics.macro({})
+
+
+def test_the_language_nan_is_a_language():
+    estimate = metrics.macro({"nan": run([1, 0], language="nan"), "en": run([1, 1])})
+    assert estimate.value == 0.75
+
+
+def test_sixty_thousand_records_take_less_than_half_a_second():
+    rng = np.random.default_rng(5)
+    scores = rng.integers(0, 2, (2, 2000, 30)).tolist()
+    a, b = (
+        [record(image, image, side[image][language], f"l{language}") for image in range(2000) for language in range(30)]
+        for side in scores
+    )
+    groups = by_language(a)
+    for figure in (
+        lambda: metrics.macro(groups),
+        lambda: metrics.micro(a),
+        lambda: metrics.retention(a, b),
+        lambda: metrics.paired_difference(a, b, by_language=True),
+    ):
+        start = time.process_time()
+        figure()
+        assert time.process_time() - start < 0.5
