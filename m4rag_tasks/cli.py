@@ -6,14 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import M4ragError, UnknownNameError
 
+if TYPE_CHECKING:
+    from retrieval_cache import CacheEntry
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 1 found something wrong, 2 misused."""
-    from retrieval_cache.records import CacheError
+    from retrieval_cache import CacheError
 
     options = _parser().parse_args(arguments)
     try:
@@ -81,45 +85,51 @@ def preflight(options: argparse.Namespace) -> int:
 
 def cache_build(options: argparse.Namespace) -> int:
     from m4rag_tasks import retrieval
-    from retrieval_cache.build import build
+    from retrieval_cache import build_cache
 
     for dataset, setting in _datasets_and_settings(options):
-        spec = retrieval.build_spec(
-            dataset, setting, corpus=options.corpus, retriever=options.retriever, k=options.k
-        )
-        cache = build(spec, list(retrieval.queries(dataset, setting)), retrieval.cache_root())
-        print(f"{dataset.key} {setting.name}: {cache.path}")
+        spec = retrieval.build_spec(dataset, setting, corpus=options.corpus, retriever=options.retriever, k=options.k)
+        queries = retrieval.queries(dataset, setting)
+        cache = build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(line, file=sys.stderr))
+        print(f"{dataset.key} {setting.name}: {len(cache.query_ids())} queries, key {cache.key[:16]}")
     return 0
 
 
 def cache_info(options: argparse.Namespace) -> int:
     from m4rag_tasks import retrieval
-    from retrieval_cache.store import list_caches
+    from retrieval_cache import list_caches
 
     root = retrieval.cache_root()
-    found = list_caches(root)
-    for manifest in found:
-        print(
-            f"{manifest.dataset} {manifest.setting}  key {manifest.key}  retriever {manifest.retriever.name}"
-            f" ({manifest.retriever.revision})  k {manifest.k}  {manifest.query_count} queries"
-            f"  {manifest.passage_count} passages  corpus {manifest.corpus_sha256[:12]}"
-        )
-    print(f"{len(found)} complete caches in {root}")
+    entries = list_caches(root)
+    for entry in entries:
+        print(f"{entry.dataset} {entry.setting}  {entry.folder.name}  {_described(entry)}")
+    print(f"{sum(entry.manifest is not None for entry in entries)} complete caches in {root}")
     return 0
+
+
+def _described(entry: CacheEntry) -> str:
+    manifest = entry.manifest
+    if manifest is None:
+        return entry.problem
+    return (
+        f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
+        f" {manifest.queries['count']} queries, {manifest.corpus['passages']} passages"
+        f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]})"
+    )
 
 
 def cache_verify(options: argparse.Namespace) -> int:
     from m4rag_tasks import retrieval
-    from retrieval_cache.store import list_cache_folders, verify
+    from retrieval_cache import list_caches, verify
 
     root = retrieval.cache_root()
-    folders = list_cache_folders(root)
+    entries = list_caches(root)
     bad = 0
-    for folder in folders:
-        problems = verify(folder)
+    for entry in entries:
+        problems = [entry.problem] if entry.manifest is None else verify(entry.folder, root)
         bad += bool(problems)
-        print(f"{folder.relative_to(root)}: {'; '.join(problems) if problems else 'ok'}")
-    print(f"{len(folders) - bad} of {len(folders)} caches are sound.")
+        print(f"{entry.dataset} {entry.setting} {entry.folder.name}: {'; '.join(problems) or 'ok'}")
+    print(f"{len(entries) - bad} of {len(entries)} caches in {root} are sound.")
     return 1 if bad else 0
 
 

@@ -179,6 +179,21 @@ def knowledge_base(dataset: Dataset) -> dict[str, dict[str, Any]]:
     return {str(entry["food_id"]): entry for entry in table}
 
 
+def origin(dataset: Dataset, row: Row) -> dict[str, str | None]:
+    """Where the thing asked about is from and of what kind: `country` and `category` of a record.
+
+    "several" where the knowledge base names more than one; None where it names none.
+    """
+    entry = knowledge_base(dataset).get(row.subject_id, {})
+    return {"country": _only(entry.get("countries")), "category": _only(entry.get("coarse_categories"))}
+
+
+def _only(values: list[str] | None) -> str | None:
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else "several"
+
+
 # --- images -----------------------------------------------------------------
 
 _images_shown = True

@@ -17,7 +17,7 @@ from m4rag_tasks import datasets, retrieval, suite
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report import text_table, write_report
 from m4rag_tasks.suite import DATASETS, SETTINGS, group_name
-from retrieval_cache.build import build
+from retrieval_cache import build_cache
 
 MINI = DATASETS["mini"]
 TAIL_LINES = 40
@@ -48,7 +48,7 @@ def build_caches() -> None:
         setting = SETTINGS[name]
         if setting.retriever:
             print(f"retrieval cache: {name} ({setting.retriever})", flush=True)
-            build(retrieval.build_spec(MINI, setting), list(retrieval.queries(MINI, setting)), retrieval.cache_root())
+            build_cache(retrieval.build_spec(MINI, setting), retrieval.queries(MINI, setting), retrieval.cache_root())
 
 
 def evaluate(runs: Path, log: Path) -> None:

@@ -31,8 +31,7 @@ from m4rag_tasks.answers import parse
 from m4rag_tasks.datasets import Row
 from m4rag_tasks.errors import M4ragError
 from m4rag_tasks.suite import DATASETS, SETTINGS, Dataset, Setting, Task, all_tasks, group_name, languages
-from retrieval_cache.records import CacheError
-from retrieval_cache.store import RetrievedPassage
+from retrieval_cache import Cache, CacheError, RetrievedPassage
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def check_task(task: Task) -> None:
     _cache(task.dataset, task.setting)
 
 
-def _cache(dataset: Dataset, setting: Setting) -> retrieval.Cache | None:
+def _cache(dataset: Dataset, setting: Setting) -> Cache | None:
     return retrieval.open_cache(dataset.key, setting.name) if setting.retriever else None
 
 
@@ -104,6 +103,7 @@ def _docs(dataset: str, language: str) -> Callable[[Any], Any]:
     def docs(table: Any) -> Any:
         rows = datasets.rows_of_language(table, DATASETS[dataset], languages()[language])
         datasets.check_images(DATASETS[dataset], rows)
+        datasets.knowledge_base(DATASETS[dataset])  # records name the origin; a missing file must show now
         return rows
 
     return docs
@@ -188,6 +188,7 @@ def make_record(dataset: Dataset, setting: Setting, doc: Doc, answer: str) -> Re
         "setting": setting.name,
         "language": row.language,
         "prompt_type": row.prompt_type,
+        **datasets.origin(dataset, row),
         "image_id": row.image_id,
         "image": datasets.image_status(dataset, doc),
         "question": row.question,

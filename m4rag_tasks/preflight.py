@@ -15,7 +15,7 @@ from tqdm import tqdm
 from m4rag_tasks import datasets, hooks, suite
 from m4rag_tasks.errors import M4ragError
 from m4rag_tasks.suite import Task
-from retrieval_cache.records import CacheError
+from retrieval_cache import CacheError
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from m4rag_tasks import contexts, datasets
 from m4rag_tasks.datasets import Row
 from m4rag_tasks.errors import DataError
 from m4rag_tasks.suite import DATASETS, SETTINGS, TOP_K, Dataset, Setting
-from retrieval_cache.corpus import file_sha256
-from retrieval_cache.encoders import default_spec
-from retrieval_cache.records import BuildSpec, ChunkerSpec, Query
-from retrieval_cache.store import Cache, Wanted, find_cache
+from retrieval_cache import BuildSpec, Cache, ChunkerSpec, Query, Wanted, default_spec, file_sha256, find_cache
 
 CACHE_VARIABLE = "M4RAG_CACHE"
 

@@ -1,0 +1,83 @@
+"""Which languages of a run may be averaged.
+
+A language that was only half asked, or whose requests failed, has an accuracy
+of other questions than its neighbours: averaging it in would say something
+about the server, not about the model. So it is shown, flagged, and left out of
+every average and every pairing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from m4rag_tasks.report.runs import Run
+from m4rag_tasks.report.samples import FAILED, Record
+
+Faults = Mapping[str, str]
+"""Language → why it is incomplete; complete languages are absent."""
+
+
+def find_faults(runs: Sequence[Run]) -> list[Faults]:
+    """The incomplete languages of each run, in the order of the runs."""
+    return [_faults(run, _asked_elsewhere(run, runs)) for run in runs]
+
+
+def failed_requests(records: Sequence[Record]) -> int:
+    """How many of the requests were never answered."""
+    return sum(record["parse"] == FAILED for record in records)
+
+
+def _faults(run: Run, elsewhere: Mapping[str, int]) -> Faults:
+    languages = run.languages
+    expected = _expected(run)
+    fullest = _fullest(languages)
+    found: dict[str, str] = {}
+    for language, records in languages.items():
+        failed, count = failed_requests(records), len(records)
+        wanted = expected.get(language) or elsewhere.get(language, 0)
+        if failed:
+            found[language] = f"{failed} of {count} requests failed"
+        elif count < wanted:
+            found[language] = f"{count} of {wanted} questions answered"
+        elif count < fullest.get(language, 0):
+            found[language] = f"{count} of the {fullest[language]} questions that other languages have"
+    return found
+
+
+def _expected(run: Run) -> dict[str, int]:
+    """Questions per language, as the harness noted it when it started.
+
+    Where some languages ran under a limit and others did not, the limited ones
+    are measured by the whole task.
+    """
+    mixed = len({source.facts.limit for source in run.sources}) > 1
+    expected: dict[str, int] = {}
+    for source in run.sources:
+        counts = source.facts.questions.get(source.task)
+        if counts:
+            whole, asked = counts
+            expected[source.language] = max(expected.get(source.language, 0), whole if mixed else asked)
+    return expected
+
+
+def _asked_elsewhere(run: Run, runs: Sequence[Run]) -> dict[str, int]:
+    """The most questions any other run has, for languages whose own number nobody noted."""
+    most: dict[str, int] = {}
+    for other in runs:
+        if other.dataset == run.dataset:
+            for language, records in other.languages.items():
+                most[language] = max(most.get(language, 0), len(records))
+    return most
+
+
+def _fullest(languages: Mapping[str, Sequence[Record]]) -> dict[str, int]:
+    """Per language: the size of the language that holds all its questions and more, if there is one.
+
+    Only parallel data sets ask the same questions in every language; where
+    each language has questions of its own, sizes may differ and mean nothing.
+    """
+    asked = {language: {record["qa_id"] for record in records} for language, records in languages.items()}
+    return {
+        language: max((len(languages[other]) for other in asked if asked[other] > ids), default=0)
+        for language, ids in asked.items()
+    }

@@ -1,0 +1,206 @@
+"""A few questions in full: what retrieval mended, what it spoiled, what it left as it was.
+
+The choice is made by rule, not by hand: every kind of change gets its turn,
+languages take turns, and among equals a digest of the question id decides, so
+that the same runs always show the same questions.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from m4rag_tasks.report.pictures import FindImage, data_uri
+from m4rag_tasks.report.runs import Place, Run
+from m4rag_tasks.report.samples import FAILED, Record, read_exchange
+
+BASE_SETTING = "norag"
+_TOLD = {
+    "mended": "wrong without retrieval, right in a retrieval setting",
+    "spoiled": "right without retrieval, wrong in a retrieval setting",
+    "mixed": "settings disagree",
+    "wrong": "wrong in every setting",
+    "right": "right in every setting",
+    "failed": "a request failed",
+}
+# Order of turns: the first two teach most, so they come round most often.
+_TURNS = ("mended", "spoiled", "mended", "spoiled", "mixed", "wrong", "right")
+# A response can be a long chain of thought, a prompt five articles: enough to judge by.
+_LONGEST_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class PassageShown:
+    """One retrieved passage as the record names it."""
+
+    rank: str
+    title: str
+    score: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered to one question in one setting."""
+
+    setting: str
+    outcome: str  # "right" | "wrong" | "not understood" | "request failed"
+    choice: int | None
+    parse: str
+    response: str
+    prompt: str
+    image: str | None
+    retriever: str | None
+    context: str | None
+    passages: tuple[PassageShown, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question and every setting's answer to it."""
+
+    model: str
+    dataset: str
+    question_id: str
+    language: str
+    country: str | None
+    category: str | None
+    kind: str
+    kind_told: str
+    question: str
+    options: tuple[str, ...]
+    gold: int | None
+    image_id: str | None
+    image: str | None
+    answers: tuple[Answer, ...]
+
+
+_Picture = Callable[[str, str], "str | None"]
+
+
+def pick_examples(runs: Sequence[Run], find_image: FindImage, per_model: int = 12) -> list[Example]:
+    """At most `per_model` telling questions for each model, over its data sets in turn."""
+    by_model: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        by_model.setdefault(run.model, {}).setdefault(run.dataset, []).append(run)
+    examples = []
+    # Settings, languages and models ask about the same images: each is read and shrunk once.
+    picture = functools.cache(functools.partial(data_uri, find_image))
+    for datasets in by_model.values():
+        for number, same in enumerate(datasets.values()):
+            # Shares of whole examples that add up to `per_model`.
+            count = per_model * (number + 1) // len(datasets) - per_model * number // len(datasets)
+            questions = _by_question(same)
+            for question_id, kind in _pick(questions, count):
+                examples.append(_example(questions[question_id], kind, same, picture))
+    return examples
+
+
+def _pick(questions: Mapping[str, Mapping[str, Record]], count: int) -> list[tuple[str, str]]:
+    """Question ids with their kind, kinds and languages in turn."""
+    waiting: dict[str, list[tuple[str, str]]] = {}
+    for question_id, records in questions.items():
+        language = next(iter(records.values()))["language"]
+        waiting.setdefault(_kind(records), []).append((language, question_id))
+    for pairs in waiting.values():
+        pairs.sort(key=lambda pair: hashlib.sha256(pair[1].encode()).hexdigest())
+    used: Counter[str] = Counter()
+    picked: list[tuple[str, str]] = []
+    while len(picked) < count and any(waiting.get(kind) for kind in _TURNS):
+        for kind in _TURNS:
+            if waiting.get(kind) and len(picked) < count:
+                chosen = min(waiting[kind], key=lambda pair: used[pair[0]])
+                waiting[kind].remove(chosen)
+                used[chosen[0]] += 1
+                picked.append((chosen[1], kind))
+    return picked
+
+
+def _by_question(runs: Sequence[Run]) -> dict[str, dict[str, Record]]:
+    """Question id → setting → record."""
+    found: dict[str, dict[str, Record]] = {}
+    for run in runs:
+        for record in run.records:
+            found.setdefault(record["question_id"], {})[run.setting] = record
+    return found
+
+
+def _kind(records: Mapping[str, Record]) -> str:
+    if any(record["parse"] == FAILED for record in records.values()):
+        return "failed"
+    scores = {setting: record["score"] for setting, record in records.items()}
+    if len(set(scores.values())) == 1:
+        return "right" if 1 in scores.values() else "wrong"
+    # The oracle is told the answer: that it helps says nothing about retrieval.
+    retrieved = {score for setting, score in scores.items() if not setting.startswith((BASE_SETTING, "oracle"))}
+    if scores.get(BASE_SETTING) == 0 and 1 in retrieved:
+        return "mended"
+    if scores.get(BASE_SETTING) == 1 and 0 in retrieved:
+        return "spoiled"
+    return "mixed"
+
+
+def _example(records: Mapping[str, Record], kind: str, runs: Sequence[Run], picture: _Picture) -> Example:
+    first = next(iter(records.values()))
+    question_id = first["question_id"]
+    asked = [run for run in runs if run.setting in records]
+    return Example(
+        model=runs[0].model,
+        dataset=first["dataset"],
+        question_id=question_id,
+        language=first["language"],
+        country=first.get("country"),
+        category=first.get("category"),
+        kind=kind,
+        kind_told=_TOLD[kind],
+        question=first["question"],
+        options=tuple(map(str, first["options"])),
+        gold=first["gold"],
+        image_id=first["image_id"],
+        image=picture(first["dataset"], first["image_id"]),
+        answers=tuple(_answer(run.setting, records[run.setting], run.places[question_id]) for run in asked),
+    )
+
+
+def _answer(setting: str, record: Record, place: Place) -> Answer:
+    exchange = read_exchange(place.path, place.offset)
+    prediction = record["prediction"]
+    return Answer(
+        setting=setting,
+        outcome=_outcome(record),
+        choice=prediction if isinstance(prediction, int) else None,
+        parse=record["parse"],
+        response=_cut(exchange.response),
+        prompt=_cut(exchange.prompt),
+        image=record.get("image"),
+        retriever=record.get("retriever"),
+        context=record.get("context"),
+        passages=tuple(
+            PassageShown(_plain(passage.get("rank")), _plain(passage.get("title")), _plain(passage.get("score")))
+            for passage in record["passages"]
+        ),
+    )
+
+
+def _outcome(record: Record) -> str:
+    if record["parse"] == FAILED:
+        return "request failed"
+    if record["score"] == 1:
+        return "right"
+    return "not understood" if record["prediction"] is None else "wrong"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _cut(text: str) -> str:
+    """A long text without its middle: a chain of thought gives its answer at the end."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters left out …]\n{text[-half:]}"

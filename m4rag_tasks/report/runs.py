@@ -1,0 +1,208 @@
+"""Run folders of the harness → runs: one model on one data set in one setting.
+
+The harness writes one samples file per task, that is per language, and may be
+started several times for one model. So files are found, the newest of each
+(model, task) is kept, and the files of one setting are put together.
+Everything that was left out on the way is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from m4rag_tasks import suite
+from m4rag_tasks.errors import RunError
+from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
+from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Record, Samples, read_samples
+
+_SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
+_SETTING_ORDER = {name: number for number, name in enumerate(suite.SETTINGS)}
+_DATASET_ORDER = {name: number for number, name in enumerate(suite.DATASETS)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One samples file: one task, run once."""
+
+    path: Path
+    shown: str
+    date: str
+    task: str
+    facts: RunFacts
+    language: str = ""
+
+    @property
+    def asked(self) -> int | None:
+        """How many questions this run of the task should have, where the harness noted it."""
+        counts = self.facts.questions.get(self.task)
+        return counts[1] if counts else None
+
+    @property
+    def limited(self) -> bool:
+        """Whether only a part of the task's questions was to be asked."""
+        counts = self.facts.questions.get(self.task)
+        return self.facts.limit is not None and (
+            counts is None or counts[1] < counts[0] or "offset" in self.facts.limit
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the line of one question is: file and byte offset."""
+
+    path: Path
+    offset: int
+
+
+@dataclass
+class Run:
+    """One model on one data set in one setting, over all the languages that were run."""
+
+    model: str
+    dataset: str
+    setting: str
+    sources: list[Source] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> dict[str, list[Record]]:
+        """The records by language, languages in alphabetical order."""
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(record["language"], []).append(record)
+        return dict(sorted(found.items()))
+
+    @property
+    def versions(self) -> list[str]:
+        """Versions of the harness that wrote the files."""
+        return _distinct(source.facts.version for source in self.sources)
+
+    @property
+    def dates(self) -> list[str]:
+        """When the harness was started, as its file names say."""
+        return _distinct(source.date for source in self.sources)
+
+    @property
+    def limits(self) -> list[str]:
+        """Limits under which questions were left out."""
+        return _distinct(source.facts.limit for source in self.sources if source.limited)
+
+    def facts_of(self, key: str) -> list[str]:
+        """The distinct values of one key over all records, e.g. `retriever`, `template`, `cache`."""
+        return _distinct(record.get(key) for record in self.records)
+
+
+def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule: str | None = None) -> list[Run]:
+    """The runs below output folders, model folders or samples files of the harness.
+
+    With a `rule` (one of `answers.RULES`) the stored answers are scored again.
+    What could not be used is left out and told in `notes`. Raises `RunError`
+    where a path does not exist, where nothing at all can be reported, and where
+    a file answers the same question twice.
+    """
+    notes = [] if notes is None else notes
+    sources = _newest(_find(paths, notes), notes)
+    read = []
+    for source in sources:
+        try:
+            read.append((source, read_samples(source.path, source.shown, rule)))
+        except NotOursError as error:
+            notes.append(str(error))
+        except BrokenSamplesError as error:
+            notes.append(f"Left out: {error}")
+        except OSError as error:
+            notes.append(f"Left out: {source.shown} cannot be read ({error.strerror}).")
+    if not read:
+        told = "".join(f"\n- {note}" for note in notes)
+        raise RunError(
+            "There is no run to report. Name the folder that was given to lmms-eval as --output_path "
+            f"(with --log_samples).{told}"
+        )
+    return _assemble(read, notes)
+
+
+def setting_order(setting: str) -> tuple[int, str]:
+    """Sort key: settings as the suite lists them, variants after their setting, others last."""
+    known = [name for name in _SETTING_ORDER if setting == name or setting.startswith(f"{name}_")]
+    return (_SETTING_ORDER[max(known, key=len)] if known else len(_SETTING_ORDER), setting)
+
+
+def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
+    """All samples files below the paths, each once, with the facts that stand beside it."""
+    facts: dict[Path, RunFacts] = {}
+    found: dict[Path, Source] = {}
+    for given in map(Path, paths):
+        if not given.exists():
+            raise RunError(f"{given} does not exist. Name the folder that was given to lmms-eval as --output_path.")
+        candidates = [given] if given.is_file() else sorted(given.rglob("*_samples_*.jsonl"))
+        for path in candidates:
+            match = _SAMPLES_NAME.fullmatch(path.name)
+            if not match or path.resolve() in found:
+                continue
+            # Folders above the given one are nobody's business in a report that is passed on.
+            shown = str(path.relative_to(given.parent))
+            results = path.with_name(f"{match['date']}_results.json")
+            if results not in facts:
+                facts[results], fault = read_facts(results, path.parent.name)
+                if fault:
+                    notes.append(f"{Path(shown).with_name(results.name)} {fault}.")
+            found[path.resolve()] = Source(path, shown, match["date"], match["task"], facts[results])
+    return list(found.values())
+
+
+def _newest(sources: Sequence[Source], notes: list[str]) -> list[Source]:
+    """Of each (model, task) the file with the latest date in its name."""
+    by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}
+    for source in sources:
+        by_task.setdefault((source.facts.identity, source.task), []).append(source)
+    for (identity, task), group in by_task.items():
+        group.sort(key=lambda source: (source.date, source.shown))
+        if len(group) > 1:
+            others = ", ".join(source.shown for source in group[:-1])
+            notes.append(f"{identity.name} ran {task} {len(group)} times: took {group[-1].shown}, not {others}.")
+    return sorted((group[-1] for group in by_task.values()), key=lambda source: (source.shown, source.date))
+
+
+def _assemble(read: Sequence[tuple[Source, Samples]], notes: list[str]) -> list[Run]:
+    named = labels(list(dict.fromkeys(source.facts.identity for source, _ in read)))
+    runs: dict[tuple[str, str, str], Run] = {}
+    # Newest first, so that of two files with the same questions the older one is left out.
+    for source, samples in sorted(read, key=lambda pair: (pair[0].date, pair[0].shown), reverse=True):
+        first = samples.records[0]
+        key = (named[source.facts.identity], first["dataset"], _setting(source.task, first))
+        run = runs.setdefault(key, Run(*key))
+        if not run.places.keys().isdisjoint(samples.offsets):
+            notes.append(f"Left out: {source.shown} answers questions that a newer file of the same setting answers.")
+            continue
+        run.sources.append(_with_language(source, first["language"]))
+        run.records.extend(samples.records)
+        run.places.update({id_: Place(source.path, offset) for id_, offset in samples.offsets.items()})
+    for run in runs.values():
+        run.sources.sort(key=lambda source: (source.language, source.shown))
+        run.records.sort(key=lambda record: (record["language"], record["question_id"]))
+    return sorted(runs.values(), key=_run_order)
+
+
+def _setting(task: str, record: Record) -> str:
+    """The setting with its variant: what the task's name says between data set and language."""
+    head, tail = f"m4rag_{record['dataset']}_{record['setting']}", f"_{record['language']}"
+    if task.startswith(f"{head}_") and task.endswith(tail) and len(task) > len(head) + len(tail):
+        return f"{record['setting']}_{task[len(head) + 1 : -len(tail)]}"
+    return record["setting"]
+
+
+def _with_language(source: Source, language: str) -> Source:
+    return Source(source.path, source.shown, source.date, source.task, source.facts, language)
+
+
+def _run_order(run: Run) -> tuple[object, ...]:
+    dataset = _DATASET_ORDER.get(run.dataset, len(_DATASET_ORDER))
+    return (dataset, run.dataset, run.model, setting_order(run.setting))
+
+
+def _distinct(values: Iterable[object]) -> list[str]:
+    return sorted({str(value) for value in values if value is not None})

@@ -1,0 +1,187 @@
+"""One samples file of the harness: read line by line, checked, prompts left on disk.
+
+A line carries the whole prompt, five passages and all; a full run would not fit
+in memory with them. So only the record of each line is kept, with the place
+where its line starts: `read_exchange` goes back there for the few questions
+that a report shows in full.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from m4rag_tasks.answers import parse
+from m4rag_tasks.errors import RunError
+
+Record = Mapping[str, Any]
+
+RECORD_KEY = "accuracy"
+FAILED = "failed_request"
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "question_id": str,
+    "qa_id": str,
+    "dataset": str,
+    "setting": str,
+    "language": str,
+    "image_id": str,
+    "question": str,
+    "options": list,
+    "gold": (int, type(None)),
+    "prediction": (int, str, type(None)),
+    "parse": str,
+    "passages": list,
+}
+_SHOWN_IDS = 5
+
+
+class NotOursError(RunError):
+    """A samples file of a task that does not belong to this suite."""
+
+
+class BrokenSamplesError(RunError):
+    """A samples file with a line that cannot be used."""
+
+
+@dataclass
+class Samples:
+    """The records of one samples file, and where in the file each line starts."""
+
+    path: Path
+    records: list[Record] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What the model was asked and what it said, word for word."""
+
+    prompt: str
+    response: str
+
+
+def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
+    """All records of a samples file; `shown` is how messages call the file.
+
+    With a `rule` (one of `answers.RULES`) the stored answers are read and scored again.
+    Raises `NotOursError` where the first line holds no record of ours,
+    `BrokenSamplesError` for a line that cannot be used, and `RunError` where
+    question ids repeat.
+    """
+    samples = Samples(path)
+    repeated: list[str] = []
+    for number, offset, line in _lines(path):
+        sample = _parse(line, number, shown)
+        record = _record(sample, number, shown)
+        if rule is not None:
+            record = _scored_again(record, sample, rule)
+        question_id = record["question_id"]
+        if question_id in samples.offsets:
+            repeated.append(question_id)
+            continue
+        samples.records.append(record)
+        samples.offsets[question_id] = offset
+    if repeated:
+        raise _repeated(shown, repeated)
+    if not samples.records:
+        raise BrokenSamplesError(f"{shown} is empty. Run that task again.")
+    _check_same_task(samples, shown)
+    return samples
+
+
+def read_exchange(samples_path: Path, offset: int) -> Exchange:
+    """The prompt and the raw response of the line that starts at `offset`."""
+    with samples_path.open("rb") as file:
+        file.seek(offset)
+        sample = json.loads(file.readline())
+    # The harness drops `resps` where the filtered answer says the same.
+    response = sample.get("resps", sample.get("filtered_resps", ""))
+    return Exchange(prompt=_first_text(sample.get("input", "")), response=_first_text(response))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Line number from 1, byte offset and content of each line that is not blank."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, offset, line
+            offset += len(line)
+
+
+def _parse(line: bytes, number: int, shown: str) -> Mapping[str, Any]:
+    try:
+        sample = json.loads(line)
+    except (ValueError, RecursionError):
+        what = "is not JSON" if line.endswith(b"\n") else "is cut off: the run was stopped while it was written"
+        raise BrokenSamplesError(f"{shown}, line {number} {what}. Run that task again.") from None
+    if not isinstance(sample, dict):
+        raise BrokenSamplesError(f"{shown}, line {number} is not a JSON object. Run that task again.")
+    return sample
+
+
+def _record(sample: Mapping[str, Any], number: int, shown: str) -> Record:
+    record = sample.get(RECORD_KEY)
+    if not isinstance(record, dict):
+        if number == 1:
+            raise NotOursError(f"{shown} is not from a task of this suite; it was not read.")
+        raise BrokenSamplesError(f"{shown}, line {number} has no record under {RECORD_KEY!r}. Run that task again.")
+    fault = _fault(record)
+    if fault:
+        raise BrokenSamplesError(f"{shown}, line {number}: the record {fault}. Run that task again.")
+    return record
+
+
+def _fault(record: Record) -> str | None:
+    """What is wrong with a record, or None."""
+    for key, types in _TYPES.items():
+        if key not in record:
+            return f"has no {key!r}"
+        if not isinstance(record[key], types):
+            return f"has a value for {key!r} that cannot be used"
+    if not all(isinstance(passage, dict) for passage in record["passages"]):
+        return "has passages that cannot be used"
+    if record.get("strict", 0) not in (0, 1, None):
+        return "has a strict score other than 0 and 1"
+    # A request that failed was never answered, so it has no score; nothing else may lack one.
+    if record["parse"] != FAILED and record.get("score") not in (0, 1):
+        return "has no score" if record.get("score") is None else "has a score other than 0 and 1"
+    return None
+
+
+def _scored_again(record: Record, sample: Mapping[str, Any], rule: str) -> Record:
+    # The record was made from the filtered answer, so that is what is read again.
+    parsed = parse(_first_text(sample.get("filtered_resps", "")), record["options"], rule)
+    again = {**record, "prediction": parsed.choice, "parse": parsed.rule}
+    again.pop("score", None)
+    if parsed.rule != FAILED:
+        again["score"] = float(parsed.choice == record["gold"])
+    return again
+
+
+def _repeated(shown: str, ids: list[str]) -> RunError:
+    unique = list(dict.fromkeys(ids))
+    more = f" and {len(unique) - _SHOWN_IDS} more" if len(unique) > _SHOWN_IDS else ""
+    return RunError(
+        f"{shown} holds answers to the same question more than once: {', '.join(unique[:_SHOWN_IDS])}{more}. "
+        "Two runs that started in the same second wrote to this file. "
+        "Move it out of the folder and run that task again."
+    )
+
+
+def _check_same_task(samples: Samples, shown: str) -> None:
+    tasks = {(record["dataset"], record["setting"], record["language"]) for record in samples.records}
+    if len(tasks) > 1:
+        found = "; ".join(" ".join(task) for task in sorted(tasks)[:3])
+        raise BrokenSamplesError(f"{shown} mixes records of several tasks ({found}). Run those tasks again.")
+
+
+def _first_text(value: object) -> str:
+    """The text inside the lists that the harness may wrap around an answer."""
+    while isinstance(value, list | tuple):
+        value = value[0] if value else ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

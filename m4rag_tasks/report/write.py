@@ -1,0 +1,176 @@
+"""Writes a report: the page, the numbers as CSV and JSON, and a table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from m4rag_tasks.errors import RunError
+from m4rag_tasks.metrics import Estimate
+from m4rag_tasks.report.examples import pick_examples
+from m4rag_tasks.report.html import render
+from m4rag_tasks.report.pictures import FindImage
+from m4rag_tasks.report.runs import load_runs
+from m4rag_tasks.report.tables import Report, build_report
+
+CSV_COLUMNS = ("model", "dataset", "setting", "language", "metric", "value", "low", "high", "n")
+
+
+def write_report(
+    paths: Iterable[Path | str],
+    out_dir: Path | str,
+    find_image: FindImage,
+    language_names: Mapping[str, str],
+    rule: str | None = None,
+    examples_per_model: int = 12,
+) -> tuple[Path, Report]:
+    """Writes report.html, results.csv and results.json into `out_dir`; returns the page's path and the report.
+
+    `paths` are output folders of lmms-eval, model folders or samples files.
+    With a `rule` (one of `answers.RULES`) the stored answers are scored again
+    under it. Raises `RunError` where nothing can be reported.
+    """
+    notes: list[str] = []
+    runs = load_runs(paths, notes, rule)
+    if rule is not None:
+        notes.append(f"The stored answers were read again under the rule {rule!r}; Strict is as it was.")
+    report = build_report(runs, notes, pick_examples(runs, find_image, examples_per_model))
+    folder = Path(out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "results.csv", results_csv(report))
+        _write(folder / "results.json", results_json(report))
+        # The page comes last: where it stands, the rest stands too.
+        _write(folder / "report.html", render(report, language_names))
+    except OSError as error:
+        raise RunError(f"The report cannot be written to {folder} ({error.strerror}). Name another folder.") from error
+    return folder / "report.html", report
+
+
+def text_table(report: Report) -> str:
+    """The settings table for the terminal, in aligned columns, with its notes below."""
+    heads = ("model", "data set", "setting", "macro", "95 % interval", "micro", "invalid", "failed", "asked", "langs")
+    rows = [
+        (
+            row.model,
+            row.dataset,
+            row.setting,
+            _percent(row.macro),
+            _interval(row.macro),
+            _percent(row.micro),
+            _percent(row.invalid),
+            str(row.failed),
+            str(row.questions),
+            f"{row.averaged}/{row.languages}" + ("*" if row.faults or row.limits else ""),
+        )
+        for row in report.settings
+    ]
+    lines = _aligned([heads, *rows], left=3)
+    if any(row.faults or row.limits for row in report.settings):
+        lines.append("* incomplete or limited: see the notes")
+    return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
+
+
+def results_csv(report: Report) -> str:
+    """All numbers in long format: one line per figure."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(_long_rows(report))
+    return buffer.getvalue()
+
+
+def results_json(report: Report) -> str:
+    """Everything in the tables; examples stay in the page."""
+    content = asdict(report)
+    del content["examples"]
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+_Line = tuple[object, ...]
+
+
+def _long_rows(report: Report) -> Iterator[_Line]:
+    for row in report.settings:
+        where = (row.model, row.dataset, row.setting)
+        yield from _figure(where, "macro", "accuracy", row.macro)
+        yield from _figure(where, "micro", "accuracy", row.micro)
+        yield from _figure(where, "macro", "strict", row.strict)
+        yield from _figure(where, "micro", "invalid", row.invalid)
+        yield (*where, "micro", "failed_requests", row.failed, None, None, row.questions)
+    for table in report.breakdowns:
+        if table.axis == "language":
+            for language, cells in table.rows.items():
+                for setting, cell in cells.items():
+                    metric = "accuracy_incomplete" if cell.fault else "accuracy"
+                    yield from _figure((table.model, table.dataset, setting), language, metric, cell.accuracy)
+    for change in report.changes:
+        where = (change.model, change.dataset, change.setting)
+        yield from _figure(where, "micro", "retention", change.retention)
+        yield from _figure(where, "micro", "correction", change.correction)
+        yield from _figure(where, "macro", "difference", change.difference)
+        if change.p_value is not None and change.difference is not None:
+            yield (*where, "macro", "difference_p", change.p_value, None, None, change.difference.n)
+    for gap in report.gaps:
+        yield from _figure((gap.model, gap.dataset, gap.setting), "macro", "oracle_gap", gap.gap)
+
+
+def _figure(where: tuple[str, str, str], language: str, metric: str, estimate: Estimate | None) -> Iterator[_Line]:
+    if estimate is not None:
+        yield (*where, language, metric, estimate.value, estimate.low, estimate.high, estimate.n)
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes beside the file first, so that a reader never finds half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes files that only their owner may read; a report is for others.
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    # There is no way to ask for it but to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _percent(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{estimate.value * 100:.1f}"
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return "-"
+    return f"{estimate.low * 100:.1f} to {estimate.high * 100:.1f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Lines of aligned columns: the first `left` flush left, the others flush right."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for number, (text, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - _width(text))
+            cells.append(text + padding if number < left else padding + text)
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    """Terminal columns: East Asian wide characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
