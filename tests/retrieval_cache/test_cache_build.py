@@ -285,7 +285,8 @@ def test_a_flipped_bit_is_found_and_made_again(world, tree, kind):
         ([], "no queries"),
         ([Query("a", "x"), Query("a", "y")], "two queries have the id 'a'"),
         ([Query("a", " \n")], "query 'a' is empty"),
-        ([Query("a", "x"), Query("b", "?!")], "finds no passage at all for 1 of 2 queries: 'b'"),
+        ([Query("a", "", "0.png")], "query 'a' is empty: no text, and no image is looked at"),
+        ([Query("a", "lake"), Query("b", "?!")], "finds no passage at all for 1 of 2 queries: 'b'"),
     ],
 )
 def test_unusable_queries_are_refused(world, queries, says):

@@ -1,0 +1,48 @@
+"""Retrieval caches: passages retrieved once for every question of a benchmark.
+
+    from pathlib import Path
+    from retrieval_cache import BuildSpec, Query, Wanted, build_cache, default_spec, find_cache
+
+    spec = BuildSpec("mini", "textrag_question_bm25", Path("articles.jsonl"), default_spec("bm25"))
+    query = Query("q1", "What is rendang made of?")
+    build_cache(spec, [query], root=Path("caches"), progress=print)  # resumable; skips what is there
+
+    wanted = Wanted("mini", "textrag_question_bm25", default_spec("bm25"))
+    cache = find_cache(Path("caches"), wanted, fix="Build it first.")
+    for passage in cache.hits(query):  # safe from several threads; never an empty list
+        print(passage.rank, passage.title, passage.text)
+
+The package stands alone. Errors are subclasses of `CacheError`. What belongs
+where on disk: `retrieval_cache.store`; what a key covers:
+`retrieval_cache.manifest`; retrievers that can be named: `retriever_names()`.
+Names are imported when first used, so `import retrieval_cache` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "build": ["build_cache"],
+    "cache": ["Cache"],
+    "corpus": ["file_sha256", "read_articles"],
+    "manifest": ["Manifest"],
+    "records": [
+        "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",
+        "CacheMissing", "CacheWriteError", "ChunkerSpec", "CorpusError", "Hit", "Passage", "Query",
+        "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
+    ],
+    "specs": ["default_spec", "retriever_names"],
+    "store": ["CacheEntry", "find_cache", "list_caches", "open_cache", "verify"],
+}  # fmt: skip
+
+_HOME = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,55 @@
+"""Arrow IPC files: written atomically, read memory-mapped, no pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from retrieval_cache.files import atomic_file
+from retrieval_cache.records import CacheCorrupt
+
+_FIX = "Delete the folder it lies in and build or fetch it again."
+
+
+def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write record batches as one Arrow IPC file, streamed; returns the number of rows."""
+    rows = 0
+    with atomic_file(path) as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def write_table(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns (Arrow or NumPy arrays of one length) as one Arrow IPC file."""
+    batch = pa.record_batch({name: pa.array(values) for name, values in columns.items()})
+    write_batches(path, batch.schema, [batch])
+
+
+def read_table(path: Path) -> pa.Table:
+    """Open an Arrow IPC file without copying it into memory."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            return pa.ipc.open_file(source).read_all()
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CacheCorrupt(f"{path} is not a readable Arrow file ({error}).", _FIX) from error
+
+
+def fixed_lists(values: np.ndarray) -> pa.FixedSizeListArray:
+    """A [n, k] array as Arrow lists of fixed size k."""
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def from_fixed_lists(column: pa.ChunkedArray, k: int) -> np.ndarray:
+    """The [n, k] array behind a column of fixed size lists."""
+    if not pa.types.is_fixed_size_list(column.type) or column.type.list_size != k:
+        raise CacheCorrupt(f"a column of lists of {k} is wanted, this is {column.type}.", _FIX)
+    return column.combine_chunks().flatten().to_numpy().reshape(-1, k)

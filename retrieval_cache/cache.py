@@ -1,0 +1,147 @@
+"""An opened cache: the passages retrieved for each query.
+
+Reading needs no lock: everything is read-only after opening, and the passages
+are memory-mapped, so worker threads and processes share one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from retrieval_cache.arrow import fixed_lists, from_fixed_lists, read_table, write_batches
+from retrieval_cache.manifest import Manifest
+from retrieval_cache.passages import PassageTable
+from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, RetrievedPassage
+
+HITS_FILE = "hits.arrow"
+
+
+def write_hits(
+    path: Path, queries: list[Query], rows: np.ndarray, scores: np.ndarray
+) -> None:
+    """Write hits: rows int32 [n, k] (-1: none), scores float32 [n, k] (NaN: none).
+
+    `queries` are in the order of their ids, which readers check.
+    """
+    batch = pa.record_batch(
+        {
+            "query_id": pa.array([query.id for query in queries], pa.string()),
+            "query_digest": pa.array([query.digest() for query in queries], pa.string()),
+            "rows": fixed_lists(rows.astype(np.int32)),
+            "scores": fixed_lists(scores.astype(np.float32)),
+        }
+    )
+    write_batches(path, batch.schema, [batch])
+
+
+class Cache:
+    """Hits and passages of one dataset and setting; made by `open_cache` or `find_cache`."""
+
+    def __init__(self, manifest: Manifest, hits: Path, passages: Path, fix: str = "") -> None:
+        self.manifest = manifest
+        self.folder = hits.parent
+        self.passages = PassageTable(passages)
+        self._fix = fix
+        table = read_table(hits)
+        if table.schema.names != ["query_id", "query_digest", "rows", "scores"]:
+            raise CacheCorrupt(f"{hits} does not have the columns of a hits file.", fix)
+        self._ids = table["query_id"].to_pylist()
+        self._digests = table["query_digest"]
+        self._rows = from_fixed_lists(table["rows"], manifest.k)
+        self._scores = from_fixed_lists(table["scores"], manifest.k)
+        self._place = {query_id: place for place, query_id in enumerate(self._ids)}
+        self._check_counts(hits)
+
+    @property
+    def key(self) -> str:
+        """The full content key, for reports."""
+        return self.manifest.key
+
+    def query_ids(self) -> list[str]:
+        """The ids of all queries, sorted."""
+        return list(self._ids)
+
+    def hits(self, query: Query) -> list[RetrievedPassage]:
+        """The passages retrieved for `query`, best first: at least one, at most k.
+
+        Raises CacheMismatch if the cache has no such query id or was made for
+        another text or image under this id; never returns an empty list.
+        """
+        place = self._find(query.id)
+        if self._digests[place].as_py() != query.digest():
+            raise CacheMismatch(
+                f"the retrieval cache {self.folder} was made for other data: the question text "
+                f"or the image of query {query.id!r} changed.",
+                self._fix,
+            )
+        found = []
+        for rank, (row, score) in enumerate(self._ranked(place), start=1):
+            p = self.passages[row]
+            found.append(
+                RetrievedPassage(p.id, p.article_id, p.title, p.text, p.language, rank, score)
+            )
+        return found
+
+    def ranking(self, query_id: str) -> list[Hit]:
+        """Ids and scores only, for measuring retrieval; the text is not compared."""
+        ranked = enumerate(self._ranked(self._find(query_id)), start=1)
+        return [Hit(self.passages[row].id, rank, score) for rank, (row, score) in ranked]
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong inside the hits, in sentences; opening has checked the rest."""
+        if self._ids != sorted(set(self._ids)):
+            yield f"{self.folder}: query ids are not sorted or not unique."
+        empty = self._rows < 0
+        if (empty != np.isnan(self._scores)).any():
+            yield f"{self.folder}: a place without a passage has a score, or the other way round."
+        if empty[:, 0].any():
+            yield f"{self.folder}: {int(empty[:, 0].sum())} queries have no hits."
+        if (empty[:, :-1] & ~empty[:, 1:]).any():
+            yield f"{self.folder}: a hit stands behind an empty place."
+        if (self._scores[:, :-1] < self._scores[:, 1:]).any():
+            yield f"{self.folder}: scores grow within a ranking."
+        ordered = np.sort(self._rows, axis=1)
+        if ((ordered[:, :-1] == ordered[:, 1:]) & (ordered[:, 1:] >= 0)).any():
+            yield f"{self.folder}: a passage stands twice in one ranking."
+
+    def _find(self, query_id: str) -> int:
+        place = self._place.get(query_id)
+        if place is None:
+            example = f"such as {self._ids[0]!r}" if self._ids else "none at all"
+            raise CacheMismatch(
+                f"the retrieval cache {self.folder} does not know query {query_id!r} "
+                f"({len(self._ids):,} queries, {example}).",
+                self._fix,
+            )
+        return place
+
+    def _ranked(self, place: int) -> list[tuple[int, float]]:
+        pairs = zip(self._rows[place].tolist(), self._scores[place].tolist())
+        found = [(row, score) for row, score in pairs if row >= 0]
+        if not found:
+            raise CacheCorrupt(
+                f"the retrieval cache {self.folder} has no hits for query {self._ids[place]!r}.",
+                self._fix,
+            )
+        return found
+
+    def _check_counts(self, hits: Path) -> None:
+        """Refuse files that do not fit together before anything is read from them."""
+        queries, passages = self.manifest.queries["count"], self.manifest.corpus["passages"]
+        if len(self._place) != queries or len(self._ids) != queries:
+            raise CacheCorrupt(
+                f"{hits} has {len(self._place):,} queries where its manifest says {queries:,}.",
+                self._fix,
+            )
+        if len(self.passages) != passages:
+            raise CacheCorrupt(
+                f"{self.passages.path} has {len(self.passages):,} passages where the manifest "
+                f"of {self.folder} says {passages:,}.",
+                self._fix,
+            )
+        if self._rows.size and not -1 <= self._rows.min() <= self._rows.max() < passages:
+            raise CacheCorrupt(f"{hits} points at passages that do not exist.", self._fix)

@@ -1,0 +1,38 @@
+"""What an encoder is: queries and passages → vectors whose inner product ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from retrieval_cache.records import Passage, Query
+
+
+class Encoder(Protocol):
+    """A text or multimodal embedder.
+
+    `uses_images` tells the build to hash image files and to need their paths;
+    `batch` is how many items a call should get. Rows come out in input order, float32, finite, and
+    independent of what else is in the call.
+    """
+
+    name: str
+    revision: str
+    dim: int
+    uses_images: bool
+    batch: int
+
+    def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
+        """float32 [n, dim]; CorpusError names the query whose image is unreadable."""
+        ...
+
+    def encode_passages(self, passages: Sequence[Passage], image_root: Path | None) -> np.ndarray:
+        """float32 [n, dim]; image paths start at `image_root`, None leaves images out."""
+        ...
+
+    def libraries(self) -> dict[str, str]:
+        """Versions that shape the vectors."""
+        ...

@@ -1,0 +1,218 @@
+"""The manifest of a cache: what it was made from, and the keys that follow.
+
+Keys chain: passages come from corpus and chunker, an index from passages and
+retriever, hits from an index and the queries. Each key also covers the
+versions that shaped its stage. A manifest's key is computed from its other
+fields, so an edited manifest contradicts itself and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from retrieval_cache.records import (
+    FORMAT_VERSION,
+    CacheCorrupt,
+    CacheMismatch,
+    ChunkerSpec,
+    RetrieverSpec,
+    check_name,
+    content_key,
+)
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything recorded about one set of hits.
+
+    `corpus`: sha256 of the corpus file, counts of articles, skipped pages and
+    passages. `queries`: sha256 over ids and digests, count. `images`: sha256
+    over the pictures of passages and queries, None where none were used.
+    `libraries`: versions per stage. `files`: sha256 and size in bytes.
+    """
+
+    key: str
+    dataset: str
+    setting: str
+    k: int
+    retriever: RetrieverSpec
+    chunker: ChunkerSpec
+    corpus: Mapping[str, Any]
+    queries: Mapping[str, Any]
+    images: Mapping[str, str | None]
+    libraries: Mapping[str, Mapping[str, str]]
+    files: Mapping[str, Mapping[str, Any]]
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def passages_key(self) -> str:
+        """Key of the passages these hits point into."""
+        return passages_key(self.corpus["sha256"], self.chunker, self.libraries["passages"])
+
+    @property
+    def index_key(self) -> str:
+        """Key of the index that was searched."""
+        return index_key(
+            self.passages_key, self.retriever, self.images["passages"], self.libraries["index"]
+        )
+
+    def derived_key(self) -> str:
+        """The key that the other fields give."""
+        return hits_key(
+            self.index_key,
+            self.dataset,
+            self.setting,
+            self.k,
+            {**self.queries, "images": self.images["queries"]},
+            self.libraries["search"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `Manifest.from_json` reads it back equal."""
+        return asdict(self) | {
+            "retriever": self.retriever.to_json(),
+            "chunker": self.chunker.to_json(),
+        }
+
+    @staticmethod
+    def from_json(value: Any, where: str) -> Manifest:
+        """Read a manifest strictly; `where` names the file in errors.
+
+        Raises CacheMismatch for a newer format, CacheCorrupt for anything else
+        that is not a manifest whose key follows from its fields.
+        """
+        version = value.get("format_version") if isinstance(value, dict) else None
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise CacheMismatch(
+                f"{where} has format {version}, made by a newer program; this one reads "
+                f"formats up to {FORMAT_VERSION}.",
+                "Upgrade m4rag, or build the cache with this version.",
+            )
+        _check(value, _SHAPE, where)
+        try:
+            fields = dict(value)
+            fields["retriever"] = RetrieverSpec(**value["retriever"])
+            fields["chunker"] = ChunkerSpec(**value["chunker"])
+            check_name("dataset", value["dataset"])
+            check_name("setting", value["setting"])
+        except ValueError as error:
+            raise _corrupt(where, str(error)) from error
+        manifest = Manifest(**fields)
+        if manifest.derived_key() != manifest.key:
+            raise _corrupt(where, "its key does not follow from its fields: it was edited")
+        return manifest
+
+
+def passages_key(corpus_sha256: str, chunker: ChunkerSpec, libraries: Mapping[str, str]) -> str:
+    """Key of a passages file."""
+    return _key(
+        "passages", corpus=corpus_sha256, chunker=chunker.to_json(), libraries=dict(libraries)
+    )
+
+
+def index_key(
+    passages: str, retriever: RetrieverSpec, images: str | None, libraries: Mapping[str, str]
+) -> str:
+    """Key of an index over the passages with key `passages`."""
+    return _key(
+        "index",
+        passages=passages,
+        retriever=retriever.to_json(),
+        images=images,
+        libraries=dict(libraries),
+    )
+
+
+def hits_key(
+    index: str,
+    dataset: str,
+    setting: str,
+    k: int,
+    queries: Mapping[str, Any],
+    libraries: Mapping[str, str],
+) -> str:
+    """Key of the hits of one set of queries in the index with key `index`."""
+    return _key(
+        "hits",
+        index=index,
+        dataset=dataset,
+        setting=setting,
+        k=k,
+        queries=dict(queries),
+        libraries=dict(libraries),
+    )
+
+
+def _key(kind: str, **made_from: Any) -> str:
+    return content_key(kind, {"format": FORMAT_VERSION, **made_from})
+
+
+@dataclass(frozen=True)
+class _Each:
+    """A mapping of any keys to values of one shape."""
+
+    shape: Any
+
+
+@dataclass(frozen=True)
+class _Optional:
+    shape: Any
+
+
+_FILE = {"sha256": _HEX64, "size": int}
+_SHAPE = {
+    "format_version": int,
+    "key": _HEX64,
+    "dataset": str,
+    "setting": str,
+    "k": int,
+    "retriever": {
+        "name": str,
+        "revision": str,
+        "instruction": str,
+        "params": _Each((str, int, float, bool, type(None))),
+    },
+    "chunker": {"max_tokens": int, "overlap": int, "tokenizer": str},
+    "corpus": {"sha256": _HEX64, "articles": int, "skipped": int, "passages": int},
+    "queries": {"sha256": _HEX64, "count": int},
+    "images": {"passages": _Optional(_HEX64), "queries": _Optional(_HEX64)},
+    "libraries": {"passages": _Each(str), "index": _Each(str), "search": _Each(str)},
+    "files": {"hits.arrow": _FILE, "passages.arrow": _FILE},
+}
+
+
+def _check(value: Any, shape: Any, where: str) -> None:
+    """Compare a JSON value with a shape: no field missing, none unknown, right types."""
+    if isinstance(shape, _Optional):
+        if value is not None:
+            _check(value, shape.shape, where)
+    elif isinstance(shape, (dict, _Each)):
+        if not isinstance(value, dict):
+            raise _corrupt(where, "an object is wanted")
+        if isinstance(shape, _Each):
+            shape = dict.fromkeys(value, shape.shape)
+        wrong = sorted(set(shape) ^ set(value))
+        if wrong:
+            what = "is missing" if wrong[0] in shape else "is unknown"
+            raise _corrupt(where, f"field {wrong[0]!r} {what}")
+        for name in sorted(shape):
+            _check(value[name], shape[name], f"{where}, {name}")
+    elif isinstance(shape, re.Pattern):
+        if not isinstance(value, str) or not shape.fullmatch(value):
+            raise _corrupt(where, "a sha256 in 64 hex digits is wanted")
+    elif shape is int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _corrupt(where, "a count is wanted")
+    elif not isinstance(value, shape):
+        raise _corrupt(where, f"not a value of the right type: {value!r}")
+
+
+def _corrupt(where: str, problem: str) -> CacheCorrupt:
+    return CacheCorrupt(
+        f"{where}: {problem}.", "Delete its folder and build or fetch the cache again."
+    )

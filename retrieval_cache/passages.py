@@ -1,0 +1,79 @@
+"""The passages of a corpus as one Arrow file that is memory-mapped to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from retrieval_cache.arrow import read_table, write_batches
+from retrieval_cache.records import CacheCorrupt, Passage
+
+FILE = "passages.arrow"
+BATCH_ROWS = 4096
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("article_id", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("image", pa.string()),
+    ]
+)
+
+
+def write_passages(path: Path, passages: Iterable[Passage]) -> int:
+    """Write passages in the order given, streamed; returns how many there were."""
+    return write_batches(path, _SCHEMA, _batches(passages))
+
+
+class PassageTable:
+    """Passages by row; reading is safe from several threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._table = read_table(path)
+        if not self._table.schema.equals(_SCHEMA):
+            raise CacheCorrupt(
+                f"{path} does not have the columns of a passages file.",
+                "Delete the folder it lies in and build or fetch it again.",
+            )
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def __getitem__(self, row: int) -> Passage:
+        if not 0 <= row < len(self):
+            raise IndexError(f"{self.path} has rows 0 to {len(self) - 1}; {row} was asked for")
+        return Passage(**{name: self._table[name][row].as_py() for name in _SCHEMA.names})
+
+    def __iter__(self) -> Iterator[Passage]:
+        for start in range(0, len(self), BATCH_ROWS):
+            yield from self.slice(start, start + BATCH_ROWS)
+
+    def slice(self, start: int, stop: int) -> list[Passage]:
+        """Passages of rows start … stop-1 (fewer at the end)."""
+        return [Passage(**row) for row in self._table.slice(start, stop - start).to_pylist()]
+
+    def images(self) -> dict[str, str]:
+        """Image address → id of the first passage that has it."""
+        found: dict[str, str] = {}
+        for batch in self._table.select(["image", "id"]).to_batches():
+            for image, passage_id in zip(batch["image"].to_pylist(), batch["id"].to_pylist()):
+                if image is not None:
+                    found.setdefault(image, passage_id)
+        return found
+
+
+def _batches(passages: Iterable[Passage]) -> Iterator[pa.RecordBatch]:
+    rows: list[dict] = []
+    for passage in passages:
+        rows.append(vars(passage))
+        if len(rows) == BATCH_ROWS:
+            yield pa.RecordBatch.from_pylist(rows, _SCHEMA)
+            rows = []
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, _SCHEMA)

@@ -1,0 +1,71 @@
+"""One artefact of a build: a folder of files that is complete once meta.json is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from retrieval_cache.files import (
+    Progress,
+    artefact_lock,
+    describe_file,
+    read_json,
+    remove_files,
+    write_json,
+)
+from retrieval_cache.records import FORMAT_VERSION, CacheCorrupt
+
+META_FILE = "meta.json"
+
+Make = Callable[[], tuple[list[str], dict[str, Any]]]
+"""Writes an artefact's files, keeping those an earlier try finished; gives names and facts."""
+
+
+def complete(root: Path, folder: Path, key: str, make: Make, progress: Progress) -> dict[str, Any]:
+    """Make the artefact with `key` in `folder` unless it is there whole; returns its meta.
+
+    Meta: format_version, key, files (name → sha256, size) and facts. Every byte
+    is compared with it, because a flipped bit in an index would only show as
+    other hits.
+    """
+    meta = _read_meta(folder, key)
+    if meta is not None and not _damaged(folder, meta):
+        return meta
+    with artefact_lock(root, folder, progress):
+        meta = _read_meta(folder, key)
+        damaged = _damaged(folder, meta) if meta else []
+        if meta is None or damaged:
+            remove_files(folder, META_FILE)
+            for name in damaged:
+                progress(f"{folder / name} was changed or lost; making it again")
+                remove_files(folder, name)
+            names, facts = make()
+            files = {name: describe_file(folder / name) for name in names}
+            meta = {"format_version": FORMAT_VERSION, "key": key, "files": files, "facts": facts}
+            write_json(folder / META_FILE, meta)
+    return meta
+
+
+def _read_meta(folder: Path, key: str) -> dict[str, Any] | None:
+    """The meta of an artefact, None if it was never finished or is not about this one."""
+    try:
+        meta = read_json(folder / META_FILE)
+        fits = meta["format_version"] == FORMAT_VERSION and meta["key"] == key
+        names = list(meta["files"]) + list(meta["facts"])
+    except (FileNotFoundError, CacheCorrupt, KeyError, TypeError):
+        return None
+    return meta if fits and all(name == Path(name).name for name in names) else None
+
+
+def _damaged(folder: Path, meta: dict[str, Any]) -> list[str]:
+    """Names of the files that are gone or not as described."""
+    names = []
+    for name, entry in meta["files"].items():
+        try:
+            whole = describe_file(folder / name) == entry
+        except FileNotFoundError:
+            whole = False
+        if not whole:
+            names.append(name)
+    return names
