@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from m4rag_tasks import datasets, hooks, suite
-from m4rag_tasks.errors import M4ragError
+from m4rag_tasks.errors import DataError, M4ragError
 from m4rag_tasks.suite import Task
 from retrieval_cache import CacheError
 
@@ -62,7 +62,10 @@ def preflight(tasks: Sequence[Task], *, images: bool = True) -> list[Finding]:
             hooks.check_task(task)
             if task.dataset.key not in rows_by_dataset:
                 rows_by_dataset[task.dataset.key] = _rows_by_language(task)
-            for row in rows_by_dataset[task.dataset.key].get(task.language.code, []):
+            rows = rows_by_dataset[task.dataset.key].get(task.language.code)
+            if not rows:
+                raise DataError(f"{task.dataset.title} has no rows for language {task.language.code!r}.")
+            for row in rows:
                 hooks.render(task.dataset, task.setting, row)
                 if images and row.image_id not in seen_images:
                     seen_images.add(row.image_id)
