@@ -39,7 +39,7 @@ _EXPORTS = {
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
-__all__ = sorted(_HOME)
+__all__ = sorted(_HOME)  # noqa: PLE0605  computed, so that it cannot fall out of step
 
 
 def __getattr__(name: str) -> Any:

@@ -55,9 +55,7 @@ class Bm25Index:
         self._norm = self._k1 * (1 - b + b * doc_len / (average or 1.0))
 
     @staticmethod
-    def build(
-        passages: Iterable[Passage], folder: Path, params: Mapping[str, Any] | None = None
-    ) -> None:
+    def build(passages: Iterable[Passage], folder: Path, params: Mapping[str, Any] | None = None) -> None:
         """Analyse `passages` (rows 0, 1, … in the order given) and write the index files."""
         params = checked_params("bm25", params or {})
         ids: dict[str, int] = {}
@@ -74,9 +72,7 @@ class Bm25Index:
             term.extend(counts.keys())
             count.extend(counts.values())
         if not ids:
-            raise CorpusError(
-                "the corpus holds no word that BM25 could index.", "Check the corpus file."
-            )
+            raise CorpusError("the corpus holds no word that BM25 could index.", "Check the corpus file.")
         _write(folder, ids, _array(row), _array(term), _array(count), _array(lengths), params)
 
     def search(self, queries: Sequence[Query], k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +87,7 @@ class Bm25Index:
         flat = pa.array([term for found in wanted for term in found], pa.string())
         known = iter(pc.index_in(flat, self._terms).to_pylist())
         results = {}
-        for text, found in zip(texts, wanted):
+        for text, found in zip(texts, wanted, strict=True):
             ids = [next(known) for _ in found]
             results[text] = self._search_one([i for i in ids if i is not None], k)
         rows = np.full((len(queries), k), NO_ROW, np.int32)
@@ -123,7 +119,7 @@ def bm25_libraries() -> dict[str, str]:
 def _write(folder: Path, ids: dict[str, int], row, term, count, lengths, params) -> None:
     """Group the postings by term, terms sorted, and write the three files."""
     frequency = np.bincount(term, minlength=len(ids))
-    idf = _idf(dict(zip(ids, frequency.tolist())), len(lengths), params)
+    idf = _idf(dict(zip(ids, frequency.tolist(), strict=True)), len(lengths), params)
     order = np.argsort(term, kind="stable")  # rows of one term stay in growing order
     start = np.concatenate(([0], np.cumsum(frequency)[:-1]))
     names = sorted(ids)

@@ -30,6 +30,7 @@ from retrieval_cache.files import (
 )
 from retrieval_cache.images import images_sha256, is_remote, query_image, resolve_image
 from retrieval_cache.manifest import Manifest, passages_key
+from retrieval_cache.parallel import ordered_map
 from retrieval_cache.passages import FILE as PASSAGES_FILE
 from retrieval_cache.passages import PassageTable, write_passages
 from retrieval_cache.ranking import NO_ROW
@@ -59,9 +60,7 @@ _PARTS = "part-*.arrow"
 _Part = tuple[np.ndarray, np.ndarray]
 
 
-def build_cache(
-    spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress = lambda line: None
-) -> Cache:
+def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress = lambda line: None) -> Cache:
     """Make (or finish, or just open) the cache of `spec` and `queries` under `root`.
 
     `progress` gets a line per stage. Raises CorpusError for articles, images or
@@ -77,9 +76,7 @@ it, because there `build` is this module."""
 
 
 class _Build:
-    def __init__(
-        self, spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress
-    ) -> None:
+    def __init__(self, spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress) -> None:
         self.spec, self.root, self.progress = spec, root, progress
         self.retriever: Retriever = make_retriever(spec.retriever)
         self.queries = _checked(queries, self.retriever.uses_images)
@@ -135,8 +132,9 @@ class _Build:
 
     def _cut(self, reader: ArticleReader) -> Iterator[Passage]:
         chunker = Chunker(self.spec.chunker)
-        for article in tqdm(reader, "cutting articles", delay=2, disable=None):
-            yield from chunker.passages(article)
+        articles = tqdm(reader, "cutting articles", delay=2, disable=None)
+        for passages in ordered_map(lambda article: list(chunker.passages(article)), articles):
+            yield from passages
 
     def _manifest(self, passages: dict[str, Any], libraries: dict[str, str]) -> Manifest:
         """The manifest, complete but for its entry of the hits file."""

@@ -20,9 +20,7 @@ from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, Ret
 HITS_FILE = "hits.arrow"
 
 
-def write_hits(
-    path: Path, queries: list[Query], rows: np.ndarray, scores: np.ndarray
-) -> None:
+def write_hits(path: Path, queries: list[Query], rows: np.ndarray, scores: np.ndarray) -> None:
     """Write hits: rows int32 [n, k] (-1: none), scores float32 [n, k] (NaN: none).
 
     `queries` are in the order of their ids, which readers check.
@@ -81,9 +79,7 @@ class Cache:
         found = []
         for rank, (row, score) in enumerate(self._ranked(place), start=1):
             p = self.passages[row]
-            found.append(
-                RetrievedPassage(p.id, p.article_id, p.title, p.text, p.language, rank, score)
-            )
+            found.append(RetrievedPassage(p.id, p.article_id, p.title, p.text, p.language, rank, score))
         return found
 
     def ranking(self, query_id: str) -> list[Hit]:
@@ -120,7 +116,7 @@ class Cache:
         return place
 
     def _ranked(self, place: int) -> list[tuple[int, float]]:
-        pairs = zip(self._rows[place].tolist(), self._scores[place].tolist())
+        pairs = zip(self._rows[place].tolist(), self._scores[place].tolist(), strict=True)
         found = [(row, score) for row, score in pairs if row >= 0]
         if not found:
             raise CacheCorrupt(

@@ -111,14 +111,13 @@ class Chunker:
         """The sentences of `text`, the long ones cut, white space trimmed, blank ones dropped."""
         units = []
         for start, end in segment.sentences(text, language):
-            start, end = _trim(text, start, end)
-            if start == end:
+            unit = self._unit(text, start, end)
+            if unit.start == unit.end:
                 continue
-            tokens = self.count(text[start:end])
-            if tokens <= self.spec.max_tokens:
-                units.append(Unit(start, end, tokens))
+            if unit.tokens <= self.spec.max_tokens:
+                units.append(unit)
             else:
-                units.extend(self._cut(text, start, end, language))
+                units.extend(self._cut(text, unit.start, unit.end, language))
         return units
 
     def _cut(self, text: str, start: int, end: int, language: str) -> Iterator[Unit]:
@@ -130,32 +129,40 @@ class Chunker:
         size = max(1, self.spec.max_tokens // _UNITS_PER_PASSAGE)
         pieces = []
         for a, b in _shift(segment.words(text[start:end], language), start):
-            if self.count(text[a:b]) <= size:
-                pieces.append((a, b))
-                continue
-            for c, d in _shift(segment.characters(text[a:b]), a):
-                whole = self.count(text[c:d]) <= self.spec.max_tokens
-                pieces.extend([(c, d)] if whole else [(i, i + 1) for i in range(c, d)])
-        yield from self._join(text, pieces, size)
+            tokens = self.count(text[a:b])
+            if tokens <= size:
+                pieces.append(Unit(a, b, tokens))
+            else:
+                pieces.extend(self._characters(text, a, b))
+        return self._join(text, pieces, size)
 
-    def _join(self, text: str, pieces: list[tuple[int, int]], size: int) -> Iterator[Unit]:
+    def _characters(self, text: str, start: int, end: int) -> Iterator[Unit]:
+        """The characters of an overlong word, those over the budget by code points."""
+        for a, b in _shift(segment.characters(text[start:end]), start):
+            if self.count(text[a:b]) <= self.spec.max_tokens:
+                yield Unit(a, b, self.count(text[a:b]))
+            else:
+                yield from (Unit(i, i + 1, self.count(text[i])) for i in range(a, b))
+
+    def _join(self, text: str, pieces: list[Unit], size: int) -> Iterator[Unit]:
         """Join neighbouring pieces into units of about `size` tokens, never over the budget."""
         begin = 0
         while begin < len(pieces):
-            end, total = begin, 0
-            while end < len(pieces):
-                total += self.count(text[slice(*pieces[end])])
-                if end > begin and total > size:
-                    break
+            end, total = begin + 1, pieces[begin].tokens
+            while end < len(pieces) and total + pieces[end].tokens <= size:
+                total += pieces[end].tokens
                 end += 1
-            tokens = self.count(text[pieces[begin][0] : pieces[end - 1][1]])
-            while tokens > self.spec.max_tokens and end - begin > 1:
+            unit = self._unit(text, pieces[begin].start, pieces[end - 1].end)
+            while unit.tokens > self.spec.max_tokens and end - begin > 1:
                 end -= 1
-                tokens = self.count(text[pieces[begin][0] : pieces[end - 1][1]])
-            a, b = _trim(text, pieces[begin][0], pieces[end - 1][1])
-            if a < b:
-                yield Unit(a, b, self.count(text[a:b]))
+                unit = self._unit(text, pieces[begin].start, pieces[end - 1].end)
+            if unit.start < unit.end:
+                yield unit
             begin = end
+
+    def _unit(self, text: str, start: int, end: int) -> Unit:
+        start, end = _trim(text, start, end)
+        return Unit(start, end, self.count(text[start:end]))
 
 
 def chunker_libraries(spec: ChunkerSpec) -> dict[str, str]:

@@ -93,8 +93,7 @@ class ArticleReader:
             self.skipped += 1
             return None
         sections = tuple(
-            _section(where.at(f"content[{index}]"), section)
-            for index, section in enumerate(where.list(row, "content"))
+            _section(where.at(f"content[{index}]"), section) for index, section in enumerate(where.list(row, "content"))
         )
         return Article(article_id, title, _language(where, url), url, sections)
 
@@ -124,8 +123,7 @@ def _language(where: _Where, url: str) -> str:
         label = ""
     if not _LANGUAGE.fullmatch(label) or label == "www":
         raise where.error(
-            f"'url' is {url!r}: its host must start with a language code, "
-            "as in https://su.wikipedia.org/wiki/…"
+            f"'url' is {url!r}: its host must start with a language code, as in https://su.wikipedia.org/wiki/…"
         )
     return label
 
@@ -157,9 +155,7 @@ class _Where:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise self.error(
-                f"{name} holds half a character (a lone surrogate) at position {error.start}"
-            ) from error
+            raise self.error(f"{name} holds half a character (a lone surrogate) at position {error.start}") from error
         return value
 
     def _get(self, row: dict, key: str) -> Any:

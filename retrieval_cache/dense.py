@@ -10,7 +10,7 @@ thread count, and ties go to the lower passage row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import faiss
@@ -83,15 +83,15 @@ class DenseIndex:
         found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in queries]
         first_row = 0
         for shard in self._shards:
-            for hits, (rows, scores) in zip(found, _search_shard(shard, vectors, k)):
+            for hits, (rows, scores) in zip(found, _search_shard(shard, vectors, k), strict=True):
                 hits.append((rows + first_row, scores))
             first_row += len(shard)
         all_rows = np.full((len(queries), k), NO_ROW, np.int32)
         all_scores = np.full((len(queries), k), NO_SCORE, np.float32)
-        for number, (vector, hits) in enumerate(zip(vectors, found)):
+        for number, (vector, hits) in enumerate(zip(vectors, found, strict=True)):
             if not vector.any():
                 continue  # nothing to search with: every passage would tie at zero
-            rows, scores = (np.concatenate(part) for part in zip(*hits))
+            rows, scores = (np.concatenate(part) for part in zip(*hits, strict=True))
             rows, scores = top_k(rows, scores, k)
             all_rows[number, : len(rows)] = rows
             all_scores[number, : len(rows)] = scores
@@ -113,7 +113,7 @@ def embedding_bytes(passages: int, dim: int) -> int:
     return passages * dim * 4
 
 
-def _search_shard(shard: np.ndarray, vectors: np.ndarray, k: int):
+def _search_shard(shard: np.ndarray, vectors: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each vector: rows within the shard (int64) and scores (float64) of candidates.
 
     They hold the shard's true best k. If faiss's last candidate is too near to
@@ -123,16 +123,19 @@ def _search_shard(shard: np.ndarray, vectors: np.ndarray, k: int):
     index.add(np.ascontiguousarray(shard))
     count = min(len(shard), k + _SPARE)
     near, rows = index.search(vectors, count)
-    for vector, approximate, candidates in zip(vectors, near, rows):
-        scores = _exact(shard, candidates, vector)
-        slack = _SLACK * max(1.0, float(np.abs(approximate).max()))
-        while len(candidates) < len(shard):
-            if approximate[-1] < np.partition(scores, -k)[-k] - slack:
-                break
-            more = min(len(shard), 4 * len(candidates))
-            approximate, candidates = (a[0] for a in index.search(vector[None], more))
-            scores = _exact(shard, candidates, vector)
-        yield candidates, scores
+    for vector, first_near, first_rows in zip(vectors, near, rows, strict=True):
+        yield _settle(index, shard, vector, k, first_near, first_rows)
+
+
+def _settle(index: faiss.Index, shard: np.ndarray, vector: np.ndarray, k: int, near, rows):
+    """Score candidates exactly, taking more until none left out can be among the best k."""
+    scores = _exact(shard, rows, vector)
+    slack = _SLACK * max(1.0, float(np.abs(near).max()))
+    while len(rows) < len(shard) and near[-1] >= np.partition(scores, -k)[-k] - slack:
+        more = min(len(shard), 4 * len(rows))
+        near, rows = (part[0] for part in index.search(vector[None], more))
+        scores = _exact(shard, rows, vector)
+    return rows, scores
 
 
 def _exact(shard: np.ndarray, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:

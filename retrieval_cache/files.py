@@ -29,8 +29,7 @@ Progress = Callable[[str], None]
 """Called with one line of text per stage of a build."""
 
 _ADVICE = {
-    errno.ENOSPC: "Free some space there or choose another cache root; the build then goes on "
-    "from where it stopped.",
+    errno.ENOSPC: "Free some space there or choose another cache root; the build then goes on from where it stopped.",
     errno.EDQUOT: "Your quota is used up: free some space or choose another cache root; the "
     "build then goes on from where it stopped.",
     errno.EROFS: "Choose a cache root that can be written to.",
@@ -55,17 +54,15 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temp file beside `path` that takes its place when the block ends well."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temp = tempfile.mkstemp(
-            prefix=path.name + ".", suffix=TEMP_SUFFIX, dir=path.parent
-        )
+        handle, temp = tempfile.mkstemp(prefix=path.name + ".", suffix=TEMP_SUFFIX, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp makes files private; a cache is usually shared.
-            os.chmod(temp, 0o666 & ~_umask())
-            os.replace(temp, path)
+            Path(temp).chmod(0o666 & ~_umask())
+            os.replace(temp, path)  # noqa: PTH105  tests make this very call fail
             _sync_folder(path.parent)
         except BaseException:
             Path(temp).unlink(missing_ok=True)
@@ -108,7 +105,7 @@ _REBUILD = "Delete its folder and build or fetch the cache again."
 def file_sha256(path: Path) -> str:
     """Hex sha256 of a file's bytes, read 1 MiB at a time."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while block := file.read(_READ_BLOCK):
             digest.update(block)
     return digest.hexdigest()

@@ -33,7 +33,7 @@ def resolve_image(root: Path, address: str, owner: str) -> Path:
     "..", by a link) or names no file.
     """
     parts = PurePosixPath(address).parts
-    unsafe = "\\" in address or "\0" in address or ":" in address.split("/")[0]
+    unsafe = "\\" in address or "\0" in address or ":" in address.split("/", maxsplit=1)[0]
     if unsafe or not parts or address.startswith("/") or ".." in parts:
         raise CorpusError(
             f"{owner}: image path {address!r} does not stay inside the image root.",
@@ -61,9 +61,7 @@ def query_image(query: Query) -> Path | None:
             )
         return None
     if not query.image_path.is_file():
-        raise CorpusError(
-            f"query {query.id!r}: there is no image {query.image_path}.", "Check the image folder."
-        )
+        raise CorpusError(f"query {query.id!r}: there is no image {query.image_path}.", "Check the image folder.")
     return query.image_path
 
 
@@ -97,9 +95,16 @@ def images_sha256(files: Iterable[tuple[str, Path | None]]) -> str:
     known: dict[Path, str] = {}
     for name, path in files:
         if path is not None and path not in known:
-            known[path] = file_sha256(path)
+            known[path] = _picture_sha256(path)
         digest.update(canonical_json([name, known[path] if path else None]).encode("ascii"))
     return digest.hexdigest()
+
+
+def _picture_sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise CorpusError(f"image {path} cannot be read ({error.strerror}).", "Check the image folder.") from error
 
 
 def _on_white(image: Image.Image) -> Image.Image:

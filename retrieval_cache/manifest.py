@@ -57,9 +57,7 @@ class Manifest:
     @property
     def index_key(self) -> str:
         """Key of the index that was searched."""
-        return index_key(
-            self.passages_key, self.retriever, self.images["passages"], self.libraries["index"]
-        )
+        return index_key(self.passages_key, self.retriever, self.images["passages"], self.libraries["index"])
 
     def derived_key(self) -> str:
         """The key that the other fields give."""
@@ -110,14 +108,10 @@ class Manifest:
 
 def passages_key(corpus_sha256: str, chunker: ChunkerSpec, libraries: Mapping[str, str]) -> str:
     """Key of a passages file."""
-    return _key(
-        "passages", corpus=corpus_sha256, chunker=chunker.to_json(), libraries=dict(libraries)
-    )
+    return _key("passages", corpus=corpus_sha256, chunker=chunker.to_json(), libraries=dict(libraries))
 
 
-def index_key(
-    passages: str, retriever: RetrieverSpec, images: str | None, libraries: Mapping[str, str]
-) -> str:
+def index_key(passages: str, retriever: RetrieverSpec, images: str | None, libraries: Mapping[str, str]) -> str:
     """Key of an index over the passages with key `passages`."""
     return _key(
         "index",
@@ -213,6 +207,4 @@ def _check(value: Any, shape: Any, where: str) -> None:
 
 
 def _corrupt(where: str, problem: str) -> CacheCorrupt:
-    return CacheCorrupt(
-        f"{where}: {problem}.", "Delete its folder and build or fetch the cache again."
-    )
+    return CacheCorrupt(f"{where}: {problem}.", "Delete its folder and build or fetch the cache again.")

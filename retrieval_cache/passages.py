@@ -41,6 +41,7 @@ class PassageTable:
                 f"{path} does not have the columns of a passages file.",
                 "Delete the folder it lies in and build or fetch it again.",
             )
+        self._columns = {name: self._table[name] for name in _SCHEMA.names}
 
     def __len__(self) -> int:
         return self._table.num_rows
@@ -48,7 +49,7 @@ class PassageTable:
     def __getitem__(self, row: int) -> Passage:
         if not 0 <= row < len(self):
             raise IndexError(f"{self.path} has rows 0 to {len(self) - 1}; {row} was asked for")
-        return Passage(**{name: self._table[name][row].as_py() for name in _SCHEMA.names})
+        return Passage(**{name: column[row].as_py() for name, column in self._columns.items()})
 
     def __iter__(self) -> Iterator[Passage]:
         for start in range(0, len(self), BATCH_ROWS):
@@ -62,7 +63,7 @@ class PassageTable:
         """Image address → id of the first passage that has it."""
         found: dict[str, str] = {}
         for batch in self._table.select(["image", "id"]).to_batches():
-            for image, passage_id in zip(batch["image"].to_pylist(), batch["id"].to_pylist()):
+            for image, passage_id in zip(batch["image"].to_pylist(), batch["id"].to_pylist(), strict=True):
                 if image is not None:
                     found.setdefault(image, passage_id)
         return found

@@ -179,8 +179,7 @@ class ChunkerSpec:
             raise ValueError(f"chunker: max_tokens is {self.max_tokens}; give at least 16")
         if not 0 <= self.overlap < self.max_tokens:
             raise ValueError(
-                f"chunker: overlap is {self.overlap}; give 0 to {self.max_tokens - 1}, "
-                "less than max_tokens"
+                f"chunker: overlap is {self.overlap}; give 0 to {self.max_tokens - 1}, less than max_tokens"
             )
 
     def to_json(self) -> dict[str, Any]:

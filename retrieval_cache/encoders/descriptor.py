@@ -94,7 +94,7 @@ def _colour_histogram(lab: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Share of the subject per coarse Lab colour, square-rooted, softly assigned."""
     histogram = np.zeros(int(np.prod(_COLOURS)))
     low, share = [], []
-    for channel, (bins, span) in enumerate(zip(_COLOURS, ((0, 100), (-80, 80), (-80, 80)))):
+    for channel, (bins, span) in enumerate(zip(_COLOURS, ((0, 100), (-80, 80), (-80, 80)), strict=True)):
         place = (lab[..., channel] - span[0]) / (span[1] - span[0]) * (bins - 1)
         place = np.clip(place, 0, bins - 1 - 1e-9)
         low.append(np.floor(place).astype(int))

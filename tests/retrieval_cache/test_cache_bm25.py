@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rank_bm25 import BM25Okapi
 
@@ -42,7 +43,7 @@ def test_scores_are_those_of_rank_bm25(tmp_path):
     Bm25Index.build(passages(*texts), tmp_path)
     rows, scores = Bm25Index(tmp_path).search([Query(t, t) for t in asked], 3)
     okapi = BM25Okapi([terms("\n" + text) for text in texts])
-    for text, found, given in zip(asked, rows, scores):
+    for text, found, given in zip(asked, rows, scores, strict=True):
         wanted = okapi.get_scores(terms(text))
         shares = [bool(set(terms(text)) & set(terms(t))) for t in texts]
         order = [i for i in np.lexsort((np.arange(len(texts)), -wanted)) if shares[i]][:3]
@@ -76,8 +77,6 @@ def test_unknown_parameters_are_refused():
 
 @pytest.mark.parametrize("language", ["zh", "th", "hi", "en"])
 def test_one_analyser_finds_paragraphs_in_every_script(data, tmp_path, language):
-    import pyarrow.parquet as pq
-
     folder = data / "retrieval"
     only = [("lang", "=", language)]
     corpus = pq.read_table(folder / "corpus.parquet", filters=only).to_pylist()
@@ -87,7 +86,7 @@ def test_one_analyser_finds_paragraphs_in_every_script(data, tmp_path, language)
     Bm25Index.build([Passage(r["id"], r["id"], "", r["text"], language) for r in corpus], tmp_path)
     rows, _ = Bm25Index(tmp_path).search([Query(r["id"], r["text"]) for r in asked], 10)
     gain = 0.0
-    for row, found in zip(asked, rows.tolist()):
+    for row, found in zip(asked, rows.tolist(), strict=True):
         ids = [corpus[i]["id"] for i in found if i >= 0]
         if relevant[row["id"]] in ids:
             gain += 1 / math.log2(2 + ids.index(relevant[row["id"]]))

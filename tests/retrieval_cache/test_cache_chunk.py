@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval_cache import segment
 from retrieval_cache.chunk import Chunker
+from retrieval_cache.corpus import read_articles
 from retrieval_cache.records import Article, ChunkerSpec, Section
 from retrieval_cache.tokenizers import load_tokenizer
 
@@ -32,7 +35,7 @@ def test_spans_are_slices_that_fit_and_cover(parts, sizes):
         assert not text[start].isspace() and not text[end - 1].isspace()
         covered.update(range(start, end))
     assert all(i in covered for i, char in enumerate(text) if not char.isspace())
-    for (a, b), (c, d) in zip(spans, spans[1:]):
+    for (a, b), (c, d) in itertools.pairwise(spans):
         assert a < c and b < d  # neither holds the other
 
 
@@ -49,7 +52,7 @@ def test_overlap_repeats_whole_sentences():
     chunker = Chunker(ChunkerSpec(40, 12))
     passages = [text[a:b] for a, b in chunker.spans(text, "en")]
     assert len(passages) > 2
-    for before, after in zip(passages, passages[1:]):
+    for before, after in itertools.pairwise(passages):
         first = after.split(". ")[0].rstrip(".") + "."
         assert before.endswith(first)
 
@@ -60,7 +63,7 @@ def test_text_without_spaces_fills_its_passages():
     spans = list(chunker.spans(text, "th"))
     counts = [chunker.count(text[a:b]) for a, b in spans]
     assert min(counts[:-1]) > 40
-    assert all(b > c for (_, b), (c, _) in zip(spans, spans[1:]))  # they overlap
+    assert all(b > c for (_, b), (c, _) in itertools.pairwise(spans))  # they overlap
 
 
 def test_titles_ids_and_images():
@@ -92,8 +95,6 @@ def test_unknown_tokenizer_is_refused():
 
 
 def test_sample_corpus_keeps_the_rules(data):
-    from retrieval_cache.corpus import read_articles
-
     reader = read_articles(data / "corpus_sample" / "articles.jsonl.gz")
     chunker = Chunker(ChunkerSpec(64, 16))
     for number, article in enumerate(reader):

