@@ -48,7 +48,8 @@ def build_caches() -> None:
         setting = SETTINGS[name]
         if setting.retriever:
             print(f"retrieval cache: {name} ({setting.retriever})", flush=True)
-            build_cache(retrieval.build_spec(MINI, setting), retrieval.queries(MINI, setting), retrieval.cache_root())
+            spec, queries = retrieval.build_spec(MINI, setting), retrieval.queries(MINI, setting)
+            build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(f"  {line}", flush=True))
 
 
 def evaluate(runs: Path, log: Path) -> None:

@@ -84,7 +84,7 @@ def build_spec(
         dataset=dataset.key,
         setting=setting.name,
         corpus=path,
-        image_root=path.parent,
+        image_root=path.parent if setting.query == "image" else None,
         retriever=default_spec(retriever or str(setting.retriever)),
         chunker=ChunkerSpec(),
         k=k,

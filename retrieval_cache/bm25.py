@@ -78,9 +78,10 @@ class Bm25Index:
     def search(self, queries: Sequence[Query], k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best `k` passages of each query: rows int32 [n, k], scores float32 [n, k].
 
-        Only passages that share a term with the query are hits; ties go to the
-        lower row. Places without a hit hold row -1 and score NaN, so neither
-        can be taken for a passage or a score. Equal texts are searched once.
+        As in rank_bm25 every passage has a score, 0 where it shares no term with
+        the query, and ties go to the lower row. Only a corpus of fewer than `k`
+        passages leaves places empty: row -1 and score NaN, so that neither can
+        be taken for a passage or a score. Equal texts are searched once.
         """
         texts = {query.text: None for query in queries}
         wanted = [terms(text) for text in texts]
@@ -101,13 +102,13 @@ class Bm25Index:
     def _search_one(self, term_ids: list[int], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Sum over the query's terms in order, a repeated term as often as it stands there."""
         total = np.zeros(self.passages)
-        matched = np.zeros(self.passages, bool)
         for term in term_ids:
             part = slice(self._start[term], self._start[term] + self._length[term])
             rows, count = self._row[part], self._count[part]
             total[rows] += self._idf[term] * (count * (self._k1 + 1) / (count + self._norm[rows]))
-            matched[rows] = True
-        candidates = np.flatnonzero(matched)
+        candidates = np.flatnonzero(total > 0)
+        if len(candidates) < k:
+            candidates = np.arange(self.passages)
         return top_k(candidates, total[candidates], k)
 
 

@@ -211,6 +211,7 @@ class _Build:
         rows = np.concatenate([part[0] for part in parts])[place]
         scores = np.concatenate([part[1] for part in parts])[place]
         self._refuse_empty(rows)
+        self._count_strangers(scores)
         write_hits(folder / HITS_FILE, self.queries, rows, scores)
         files = {**manifest.files, HITS_FILE: describe_file(folder / HITS_FILE)}
         write_json(folder / MANIFEST_FILE, replace(manifest, files=files).to_json())
@@ -259,6 +260,17 @@ class _Build:
                 f"{self.spec.retriever.name} finds no passage at all for {len(empty):,} of "
                 f"{len(self.queries):,} queries: {ids}{', …' if len(empty) > 5 else ''}.",
                 "Add articles in their language to the corpus, or use a dense retriever.",
+            )
+
+
+    def _count_strangers(self, scores: np.ndarray) -> None:
+        """Say how many queries BM25 could only give arbitrary passages: all score 0."""
+        strangers = np.flatnonzero(scores[:, 0] == 0)
+        if len(strangers):
+            self.progress(
+                f"note: {len(strangers):,} of {len(self.queries):,} queries share no term with any passage, "
+                f"e.g. {self.queries[strangers[0]].id!r}; their passages have score 0. "
+                "Are there articles in their language?"
             )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from conftest import results, run_lmms_eval, samples
+from harness import results, run_lmms_eval, samples
 from PIL import Image, ImageChops
 
 from m4rag_tasks import datasets, hooks, suite
@@ -133,9 +133,7 @@ def test_an_answer_is_scored(run):
 
 
 def test_a_failed_request_is_no_wrong_answer(run):
-    (sample,) = [
-        sample for sample in run.samples[BROKEN] if sample["accuracy"]["question_id"] == run.dead.question_id
-    ]
+    (sample,) = [sample for sample in run.samples[BROKEN] if sample["accuracy"]["question_id"] == run.dead.question_id]
     # The harness hands its own marker on as the answer; it even holds a number.
     assert sample["filtered_resps"].startswith("[LMMS_EVAL_REQUEST_FAILED")
     record = sample["accuracy"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import results, run_lmms_eval, samples
+from harness import results, run_lmms_eval, samples
 
 pytestmark = pytest.mark.e2e
 

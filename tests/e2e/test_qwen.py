@@ -6,8 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from conftest import results, run_lmms_eval, samples
-from qwen_vl_utils import fetch_image
+from harness import results, run_lmms_eval, samples
 
 from m4rag_tasks import datasets, hooks, prompts, retrieval, suite
 
@@ -15,7 +14,7 @@ from . import tiny_models, watch_processor
 
 pytestmark = pytest.mark.e2e
 
-LANGUAGE = "en"
+LANGUAGE = "am"
 TASK = f"m4rag_mini_mmrag_{LANGUAGE}"
 MINI, MMRAG = suite.DATASETS["mini"], suite.SETTINGS["mmrag"]
 # The first three questions are about one picture, the fourth about another.
@@ -86,6 +85,8 @@ def test_the_model_reads_the_prompt_with_its_passages(run, docs):
 
 
 def test_the_model_sees_the_picture_of_the_question(run, docs):
+    from qwen_vl_utils import fetch_image
+
     for sample in run.samples:
         doc = docs[sample["accuracy"]["question_id"]]
         given = given_for(run, sample["input"])

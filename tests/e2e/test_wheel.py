@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, results, samples
+from harness import REPOSITORY, results, samples
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # Without hatchling here, build fetches it from the package index.
     isolation = ["--no-isolation"] if importlib.util.find_spec("hatchling") else []
-    run([sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(folder), str(REPOSITORY)])
+    run([sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(folder), str(REPOSITORY)], folder)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -36,7 +36,8 @@ def python(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     path = folder / "bin" / "python"
-    run([sys.executable, "-m", "pip", "--python", str(path), "install", "--quiet", "--no-deps", "--no-index", str(wheel)])
+    pip = [sys.executable, "-m", "pip", "--python", str(path), "install", "--quiet"]
+    run([*pip, "--no-deps", "--no-index", str(wheel)])
     borrowed = [entry for entry in sys.path if Path(entry).name in {"site-packages", "dist-packages"}]
     (own,) = folder.glob("lib/python*/site-packages")
     # A folder named in a .pth file comes last in the search, and .pth files inside it
@@ -62,7 +63,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_the_templates(wheel):
         str(path.relative_to(REPOSITORY))
         for package in PACKAGES
         for path in (REPOSITORY / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     wanted |= {f"m4rag_tasks/templates/{path.name}" for path in (REPOSITORY / "templates").glob("*.jinja")}
     # Named, because these are the ones that packaging forgets: base YAMLs have no suffix.

@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transformers import Qwen2_5_VLProcessor
-
 
 def digest(image: Any) -> str:
     """SHA-256 of the pixels of a picture."""
@@ -25,6 +23,8 @@ def digest(image: Any) -> str:
 
 def watch(log: Path) -> None:
     """From now on every call of the processor is written to `log`."""
+    from transformers import Qwen2_5_VLProcessor
+
     process = Qwen2_5_VLProcessor.__call__
 
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
