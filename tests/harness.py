@@ -17,7 +17,9 @@ def run_m4rag(*arguments: str, check: bool = True, **environment: str) -> subpro
     return _run([sys.executable, "-m", "m4rag_tasks.cli", *arguments], environment, check)
 
 
-def run_lmms_eval(*arguments: str, launcher: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+def run_lmms_eval(
+    *arguments: str, launcher: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The `lmms-eval` command; look at its output and files, for it exits with 0 even when it failed."""
     return _run([sys.executable, *launcher, "-m", "lmms_eval", *arguments], environment, check=False)
 

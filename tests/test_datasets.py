@@ -43,10 +43,10 @@ def wc_folder(tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pylist(kb), folder / "food_kb.parquet")
     monkeypatch.setenv("M4RAG_DATA", str(folder.parent))
 
-    def write(task1, task2=(wc_row("2", "en"),)):
+    def write(task1, task2=None):
         schema = pa.Table.from_pylist([wc_row()]).schema
-        pq.write_table(pa.Table.from_pylist(list(task1), schema), folder / "test_small_task1.parquet")
-        pq.write_table(pa.Table.from_pylist(list(task2), schema), folder / "test_small_task2.parquet")
+        pq.write_table(pa.Table.from_pylist(task1, schema), folder / "test_small_task1.parquet")
+        pq.write_table(pa.Table.from_pylist(task2 or [wc_row("2", "en")], schema), folder / "test_small_task2.parquet")
         return folder
 
     write([wc_row()])

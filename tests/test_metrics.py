@@ -1,7 +1,6 @@
 """Figures, their intervals, and what is refused."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -303,22 +302,3 @@ def test_macro_names_the_language_without_scores():
 def test_the_language_nan_is_a_language():
     estimate = metrics.macro({"nan": run([1, 0], language="nan"), "en": run([1, 1])})
     assert estimate.value == 0.75
-
-
-def test_sixty_thousand_records_take_less_than_half_a_second():
-    rng = np.random.default_rng(5)
-    scores = rng.integers(0, 2, (2, 2000, 30)).tolist()
-    a, b = (
-        [record(image, image, side[image][language], f"l{language}") for image in range(2000) for language in range(30)]
-        for side in scores
-    )
-    groups = by_language(a)
-    for figure in (
-        lambda: metrics.macro(groups),
-        lambda: metrics.micro(a),
-        lambda: metrics.retention(a, b),
-        lambda: metrics.paired_difference(a, b, by_language=True),
-    ):
-        start = time.process_time()
-        figure()
-        assert time.process_time() - start < 0.5

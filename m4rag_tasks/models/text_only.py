@@ -34,7 +34,8 @@ class TextOnlyModel(lmms):
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Answers in the order of the requests."""
-        shown = tqdm(requests, desc=type(self).__name__, unit="question", delay=2, disable=None if self.rank == 0 else True)
+        quiet = None if self.rank == 0 else True  # None: quiet unless a terminal
+        shown = tqdm(requests, desc=type(self).__name__, unit="question", delay=2, disable=quiet)
         return [self.answer(request) for request in shown]
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:

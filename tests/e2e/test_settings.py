@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from harness import results, run_lmms_eval, run_m4rag, samples
 
 from m4rag_tasks.report import load_runs
 from m4rag_tasks.suite import DATASETS, SETTINGS, group_name, select
 from retrieval_cache import list_caches
-from harness import results, run_lmms_eval, run_m4rag, samples
 
 pytestmark = pytest.mark.e2e
 

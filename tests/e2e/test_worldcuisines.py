@@ -7,10 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from harness import run_lmms_eval, run_m4rag, samples
 
 from m4rag_tasks.report import load_runs
 from m4rag_tasks.suite import select
-from harness import run_lmms_eval, run_m4rag, samples
 
 pytestmark = pytest.mark.e2e
 

