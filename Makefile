@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Every package is pinned, so that two installs are the same; 3.10 needs some older releases.
+CONSTRAINTS := constraints/python$(shell $(PYTHON) -c 'import sys; print("3.10" if sys.version_info < (3, 11) else "3.11")').txt
 
-.PHONY: help demo test generate lint constraints clean
+.PHONY: help demo test generate format constraints clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -14,24 +16,26 @@ demo: $(INSTALLED) ## build the mini caches, evaluate the reader in every settin
 
 test: $(INSTALLED) ## lint, check the generated tasks, run all tests
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/m4rag generate --check
 	$(BIN)/python -m pytest
 
 generate: $(INSTALLED) ## rewrite the generated task YAMLs
 	$(BIN)/m4rag generate
 
-lint: $(INSTALLED) ## ruff alone
-	$(BIN)/ruff check .
+format: $(INSTALLED) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-# constraints.txt makes the install repeatable; it is rewritten by `make constraints`.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]'
 	touch $@
 
 constraints:    ## pin what is installed in .venv now
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+	echo "# Versions with which the tests pass on this Python and later. Written by: make constraints" > $(CONSTRAINTS)
+	$(BIN)/python -m pip freeze --exclude-editable >> $(CONSTRAINTS)
 
 clean:          ## remove .venv and outputs
 	rm -rf $(VENV) out build dist

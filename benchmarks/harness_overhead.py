@@ -10,6 +10,7 @@ with ours; selecting one language's rows through Arrow and by `Dataset.filter`
 from __future__ import annotations
 
 import io
+import logging
 import statistics
 import tempfile
 import time
@@ -41,7 +42,7 @@ def median_seconds(action: Callable[[], object], repeats: int) -> float:
 def indexing() -> None:
     """Indexing time of lmms-eval's own tasks, and of ours on top."""
     manager = object.__new__(TaskManager)
-    manager.verbosity, manager.logger = "ERROR", None
+    manager.verbosity, manager.logger = "ERROR", logging.getLogger("benchmark")
     plain = TaskManager.initialize_tasks.__wrapped__
     harness = median_seconds(lambda: plain(manager), 3)
     ours = median_seconds(lambda: plain(manager, str(TASKS_FOLDER), include_defaults=False), 3)
