@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m4rag_tasks.errors import DataError, HiddenLabelError, MissingImageError
-from m4rag_tasks.suite import Dataset, Language
+from m4rag_tasks.suite import Dataset, Language, own_codes
 
 if TYPE_CHECKING:
     import datasets
@@ -85,6 +85,11 @@ def source(dataset: Dataset, part: int = 0) -> Source:
     return Source(builder, None, {"data_files": {dataset.split: str(path)}})
 
 
+def load_rows(dataset: Dataset, language: Language) -> datasets.Dataset:
+    """The rows of one language variety, as a task gets them. Raises as `rows_of_language`."""
+    return rows_of_language(_load(dataset, 0), dataset, language)
+
+
 def rows_of_language(table: datasets.Dataset, dataset: Dataset, language: Language) -> datasets.Dataset:
     """The rows of one language variety out of the first part and all further parts of a data set.
 
@@ -150,7 +155,7 @@ def row(dataset: Dataset, doc: Mapping[str, Any]) -> Row:
     return Row(
         question_id=question_id,
         qa_id=str(doc["qa_id"]),
-        language=doc["lang"],
+        language=own_codes(dataset.key).get(doc["lang"], doc["lang"]),
         question=doc["question"],
         options=options,
         gold=label + 1,

@@ -21,6 +21,7 @@ the first answer is generated; `score` must not raise at all.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,7 @@ def _metadata(dataset: str, setting: str, language: str) -> dict[str, Any]:
         "retriever": task.setting.retriever,
         "cache": cache.manifest.key if cache else None,
         "template": prompts.template_digest("mcq", task.language.template),
+        "versions": {package: importlib.metadata.version(package) for package in ("lmms-eval", "m4rag-tasks")},
     }
 
 

@@ -7,15 +7,20 @@ row, opens every image and renders every prompt, as `m4rag preflight` asks.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from m4rag_tasks import datasets, hooks, suite
-from m4rag_tasks.errors import DataError, M4ragError
-from m4rag_tasks.suite import Task
+from m4rag_tasks.errors import M4ragError
+from m4rag_tasks.suite import Dataset, Language, Task
 from retrieval_cache import CacheError
+
+if TYPE_CHECKING:
+    import datasets as hf_datasets
 
 
 @dataclass(frozen=True)
@@ -50,38 +55,34 @@ def _known_tasks(names: Iterable[str]) -> list[Task]:
 
 
 def preflight(tasks: Sequence[Task], *, images: bool = True) -> list[Finding]:
-    """Everything that would keep the tasks from running: one finding per task and fault.
+    """Everything that would keep the tasks from running: one finding per task that cannot.
 
     Reads every row, renders every prompt and, with `images`, opens every image once.
     """
     findings: list[Finding] = []
-    seen_images: set[str] = set()
-    rows_by_dataset: dict[str, dict[str, list[datasets.Row]]] = {}
+    opened: set[tuple[str, str]] = set()
     for task in tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None):
         try:
             hooks.check_task(task)
-            if task.dataset.key not in rows_by_dataset:
-                rows_by_dataset[task.dataset.key] = _rows_by_language(task)
-            rows = rows_by_dataset[task.dataset.key].get(task.language.code)
-            if not rows:
-                raise DataError(f"{task.dataset.title} has no rows for language {task.language.code!r}.")
-            for row in rows:
-                hooks.render(task.dataset, task.setting, row)
-                if images and row.image_id not in seen_images:
-                    seen_images.add(row.image_id)
-                    _open_image(task, row)
+            rows = _rows(task.dataset, task.language)
+            for doc in rows.remove_columns([name for name in rows.column_names if name == "image"]):
+                hooks.render(task.dataset, task.setting, datasets.row(task.dataset, doc))
+            if images:
+                datasets.check_images(task.dataset, rows)
+                _open_images(task.dataset, rows, opened)
         except (M4ragError, CacheError) as error:
             findings.append(Finding(task.name, str(error)))
     return findings
 
 
-def _rows_by_language(task: Task) -> dict[str, list[datasets.Row]]:
-    by_language: dict[str, list[datasets.Row]] = {}
-    for row in datasets.all_rows(task.dataset):
-        by_language.setdefault(row.language, []).append(row)
-    return by_language
+@functools.lru_cache(maxsize=64)
+def _rows(dataset: Dataset, language: Language) -> hf_datasets.Dataset:
+    return datasets.load_rows(dataset, language)
 
 
-def _open_image(task: Task, row: datasets.Row) -> None:
-    doc = {"qa_id": row.qa_id, "lang": row.language, "image_path": row.image_id}
-    datasets.load_image(task.dataset, doc)
+def _open_images(dataset: Dataset, rows: hf_datasets.Dataset, opened: set[tuple[str, str]]) -> None:
+    """Open what is not in `opened` yet (languages share images), and note it there."""
+    for index, image_id in enumerate(rows.with_format("arrow")["image_path"].to_pylist()):
+        if (dataset.key, image_id) not in opened:
+            datasets.load_image(dataset, rows[index])
+            opened.add((dataset.key, image_id))

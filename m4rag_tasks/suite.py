@@ -138,6 +138,14 @@ def languages() -> dict[str, Language]:
 
 
 @functools.cache
+def own_codes(dataset: str) -> dict[str, str]:
+    """Our language code for each code that a data set uses."""
+    return {
+        language.datasets[dataset]: language.code for language in languages().values() if dataset in language.datasets
+    }
+
+
+@functools.cache
 def all_tasks() -> dict[str, Task]:
     """Every leaf of the grid by task name: data set, then setting, then language."""
     grid = (

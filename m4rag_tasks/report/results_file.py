@@ -52,10 +52,20 @@ def read_facts(path: Path, folder_name: str) -> tuple[RunFacts, str | None]:
     config = _mapping(content.get("config"))
     return RunFacts(
         identity=_identity(content, config, folder_name),
-        version=str(content.get("lmms_eval_version") or _UNKNOWN),
+        version=_version(content),
         limit=_limit(config),
         questions=_questions(content.get("n-samples")),
     ), None
+
+
+def _version(content: Mapping[str, Any]) -> str:
+    """lmms-eval's version: of the installed package, as our tasks note it, else what the harness says."""
+    # The harness itself knows only git checkouts: "unknown@unknown" for an installed package.
+    for config in _mapping(content.get("configs")).values():
+        noted = _mapping(_mapping(_mapping(config).get("metadata")).get("versions")).get("lmms-eval")
+        if noted:
+            return str(noted)
+    return str(content.get("lmms_eval_version") or _UNKNOWN)
 
 
 def labels(identities: Sequence[ModelIdentity]) -> dict[ModelIdentity, str]:
