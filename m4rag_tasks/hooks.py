@@ -167,7 +167,7 @@ def _score(dataset: str, setting: str) -> Callable[[Doc, Sequence[str]], dict[st
         return {
             "accuracy": record,
             "micro": record.get("score", math.nan),
-            "strict": record["strict"],
+            "strict": record.get("strict", math.nan),
             "invalid": float(record["parse"] == "invalid"),
             "failed": float(failed),
         }
@@ -178,7 +178,7 @@ def _score(dataset: str, setting: str) -> Callable[[Doc, Sequence[str]], dict[st
 def make_record(dataset: Dataset, setting: Setting, doc: Doc, answer: str) -> Record:
     """Everything a report needs to know of one answered question.
 
-    `score` is absent when the request failed: a dead server is not a wrong answer.
+    `score` and `strict` are absent when the request failed: a dead server is not a wrong answer.
     """
     row = datasets.row(dataset, doc)
     parsed = parse(answer, row.options)
@@ -198,7 +198,6 @@ def make_record(dataset: Dataset, setting: Setting, doc: Doc, answer: str) -> Re
         "gold": row.gold,
         "prediction": parsed.choice,
         "parse": parsed.rule,
-        "strict": float(parse(answer, row.options, "reference").choice == row.gold),
         "passages": [
             {"id": hit.id, "title": hit.title, "rank": hit.rank, "score": hit.score}
             for hit in _hits(dataset, setting, row)
@@ -210,6 +209,7 @@ def make_record(dataset: Dataset, setting: Setting, doc: Doc, answer: str) -> Re
     }
     if parsed.rule != "failed_request":
         record["score"] = float(parsed.choice == row.gold)
+        record["strict"] = float(parse(answer, row.options, "reference").choice == row.gold)
     return record
 
 
