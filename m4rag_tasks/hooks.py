@@ -83,7 +83,10 @@ def _metadata(dataset: str, setting: str, language: str) -> dict[str, Any]:
         "setting": setting,
         "language": language,
         "retriever": task.setting.retriever,
+        # The key says what the hits were made from, the checksum which bytes they are: vectors
+        # may differ in their last digit from one kind of CPU to another.
         "cache": cache.manifest.key if cache else None,
+        "hits": cache.manifest.files["hits.arrow"]["sha256"] if cache else None,
         "template": prompts.template_digest("mcq", task.language.template),
         "versions": {package: importlib.metadata.version(package) for package in ("lmms-eval", "m4rag-tasks")},
     }

@@ -5,7 +5,9 @@ Any published run can so be scored through the same path as a live model:
     lmms-eval --model m4rag_replay --model_args responses=FILE --tasks m4rag_wc_norag …
 
 The file is JSONL or Parquet with a question id (`question_id` or `ID`) and a text
-(`response` or `prediction`) in each row.
+(`response` or `prediction`) in each row. Ids are the same in every setting, so each
+setting has a file and a run of its own; `name=Pangea-7B` says in each whose answers
+they are, and the report puts runs of one name together.
 """
 
 from __future__ import annotations
@@ -27,13 +29,14 @@ TEXT_COLUMNS = ("response", "prediction")
 
 
 class Replay(TextOnlyModel):
-    """lmms-eval model `m4rag_replay`; `responses` is the path of the file."""
+    """lmms-eval model `m4rag_replay`; `responses` is the path of the file, `name` whose answers they are."""
 
     @stop
-    def __init__(self, responses: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, responses: str | None = None, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not responses:
             raise ResponsesError("m4rag_replay needs a file of answers: --model_args responses=FILE")
+        self.name = name
         self.path = Path(responses)
         self.responses = read_responses(self.path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -101,14 +102,17 @@ def test_the_model_sees_the_picture_of_the_question(run, docs):
 
 def test_the_results_say_what_they_were_made_with(run, docs):
     metadata = run.results["configs"][TASK]["metadata"]
+    manifest = retrieval.open_cache("mini", "mmrag").manifest
     assert metadata == {
         "version": hooks.VERSION,
         "dataset": "mini",
         "setting": "mmrag",
         "language": LANGUAGE,
         "retriever": "pixel",
-        "cache": retrieval.open_cache("mini", "mmrag").manifest.key,
+        "cache": manifest.key,
+        "hits": manifest.files["hits.arrow"]["sha256"],
         "template": prompts.template_digest("mcq", LANGUAGE),
+        "versions": {"lmms-eval": version("lmms-eval"), "m4rag-tasks": version("m4rag-tasks")},
     }
     assert 0 <= run.results["results"][TASK]["accuracy,none"] <= 1
     assert run.results["results"][TASK]["failed,none"] == 0
