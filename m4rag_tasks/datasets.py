@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 DATA_VARIABLE = "M4RAG_DATA"
+IMAGES_VARIABLE = "M4RAG_IMAGES"
 MISSING_IMAGES_VARIABLE = "M4RAG_MISSING_IMAGES"
 MINI_FOLDER = Path(__file__).parent / "mini" / "data"
 BLANK_SIZE = (336, 336)
@@ -175,7 +176,7 @@ def knowledge_base(dataset: Dataset) -> dict[str, dict[str, Any]]:
         lines = (MINI_FOLDER / "food_kb.jsonl").read_text(encoding="utf-8").splitlines()
         return {entry["food_id"]: entry for entry in map(json.loads, lines)}
     if folder is None:
-        table = datasets.load_dataset("worldcuisines/food-kb-v1.1", split="main")
+        table = datasets.load_dataset("worldcuisines/food-kb-v1.1", split="train")
     else:
         path = folder / "worldcuisines" / "food_kb.parquet"
         if not path.is_file():
@@ -210,17 +211,25 @@ def hide_images() -> None:
     _images_shown = False
 
 
+def image_folder(dataset: Dataset) -> Path | None:
+    """Folder that image ids start from: `M4RAG_IMAGES`, else where the rows lie; None where neither is known."""
+    named = os.environ.get(IMAGES_VARIABLE)
+    if named and dataset.key != "mini":
+        return Path(named).expanduser().resolve()
+    folder = data_folder(dataset)
+    return (folder / dataset.local[0]).parent.resolve() if folder else None
+
+
 def find_image(dataset: Dataset, image_id: str) -> Path | None:
     """Path of an image file by the id that rows give; None where there is no such file.
 
     Ids come from data: one that points outside the image folder counts as missing.
     """
-    folder = data_folder(dataset)
+    folder = image_folder(dataset)
     if folder is None:
         return None
-    root = (folder / Path(dataset.local[0]).parent).resolve()
-    path = (root / image_id).resolve()
-    return path if path.is_relative_to(root) and path.is_file() else None
+    path = (folder / image_id).resolve()
+    return path if path.is_relative_to(folder) and path.is_file() else None
 
 
 def image_status(dataset: Dataset, doc: Mapping[str, Any]) -> str:
@@ -234,16 +243,13 @@ def image_status(dataset: Dataset, doc: Mapping[str, Any]) -> str:
         return "shown"
     if os.environ.get(MISSING_IMAGES_VARIABLE) == "blank":
         return "blank"
+    folder = image_folder(dataset)
+    where = f"in {folder}" if folder else f"(rows of {dataset.hub_id} name images, they do not hold them)"
     raise MissingImageError(
-        f"{dataset.title}, question {doc['qa_id']}-{doc['lang']}: there is no image {doc['image_path']!r}"
-        f" in {_image_folder(dataset)}. Put it there, or set {MISSING_IMAGES_VARIABLE}=blank to show grey"
+        f"{dataset.title}, question {doc['qa_id']}-{doc['lang']}: there is no image {doc['image_path']!r} {where}."
+        f" Name the folder of the images by {IMAGES_VARIABLE}, or set {MISSING_IMAGES_VARIABLE}=blank to show grey"
         " pictures instead (every record will say so)."
     )
-
-
-def _image_folder(dataset: Dataset) -> str:
-    folder = data_folder(dataset)
-    return str(folder / Path(dataset.local[0]).parent) if folder else f"the hub data set {dataset.hub_id}"
 
 
 def check_images(dataset: Dataset, table: datasets.Dataset) -> None:

@@ -30,7 +30,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     """No test sees the user's settings or cache, or leaves anything behind for the next."""
     from m4rag_tasks import contexts, datasets, retrieval
 
-    for name in ("M4RAG_DATA", "M4RAG_MISSING_IMAGES"):
+    for name in ("M4RAG_DATA", "M4RAG_IMAGES", "M4RAG_MISSING_IMAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "no-cache"))
     monkeypatch.setattr(datasets, "_images_shown", True)

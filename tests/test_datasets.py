@@ -117,6 +117,14 @@ def test_a_missing_image_is_an_error_unless_blanks_are_asked_for(wc_folder, monk
     assert datasets.load_image(WC, doc).getextrema() == ((127, 127),) * 3
 
 
+def test_images_may_lie_elsewhere(wc_folder, tmp_path, monkeypatch):
+    (tmp_path / "photos" / "images").mkdir(parents=True)
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "photos" / "images" / "9_0.jpg")
+    monkeypatch.setenv("M4RAG_IMAGES", str(tmp_path / "photos"))
+    assert datasets.load_image(WC, wc_row(image_path="images/9_0.jpg")).size == (8, 8)
+    assert datasets.find_image(MINI, "images/injera.png") is not None
+
+
 def test_an_image_path_cannot_leave_its_folder(wc_folder, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
     assert datasets.find_image(WC, "../../secret.png") is None
