@@ -14,12 +14,12 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from m4rag_tasks.errors import DataError
+from retrieval_cache.files import atomic_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -191,18 +191,10 @@ def main() -> int:
         print("\n".join(f"{name} differs from the source" for name in changed) or "data/ is what the source says.")
         return 1 if changed else 0
     for name, text in build().items():
-        _replace(DATA / name, text)
+        with atomic_file(DATA / name) as file:
+            file.write(text.encode())
     print(f"{len(changed)} files changed in {DATA}")
     return 0
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text)
-    temporary = Path(file.name)
-    temporary.chmod(0o644)
-    temporary.replace(path)
 
 
 if __name__ == "__main__":
