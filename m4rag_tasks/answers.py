@@ -5,51 +5,59 @@ Three rules read an answer; each is a pure function of the text and the options.
 `m4rag` (default), the first step that finds something decides:
 
 1. failed_request  the harness's marker for a request that got no answer
-2. (reasoning blocks and special tokens are dropped)
+2. (reasoning blocks and special tokens are dropped, unless the whole text is
+   one JSON object with an answer: its strings may quote them)
 3. json            `answer` of the last JSON object, broken or cut-off objects included
 4. answer_tag      the last `answer: N`, `Answer is (B)`, `<answer>N</answer>`, `\\boxed{N}`
 5. bare_number, bare_letter
                    a line that is only a number or letter, or `2. Dosa` where both agree
-6. option_text     the text of exactly one option, whole or contained
-7. invalid
+6. bare_number     the whole answer is one short line that ends with its only number,
+                   in any language: `La respuesta correcta es la 3.`, `답은 2번입니다`
+                   (a few words for "number", "option" or "is" may follow); not where
+                   the number may be an amount, is negated, or an option's text occurs
+7. option_text     the text of exactly one option, whole or contained
+8. invalid
 
 A number outside 1..len(options) is invalid, never clipped. It is not looked up
 among the options either, because the prompt asks for the option's number.
 
-`reference` is `extract_answer_mcq` of the M4-RAG program (davidanugraha/M4-RAG,
-src/evaluation/eval_cvqa.py and eval_wc.py, the same in both): the text as one
-JSON object, compared as text with the number, else the first `answer: N`. It
-reads no bare `3`. Wherever it finds an option, `m4rag` finds the same, except
-for its known defects:
+`reference` and `worldcuisines` are those of the published programs
+(`published_rules`). Wherever `reference` finds an option, `m4rag` finds the same,
+except for its known defects:
 
 - the first `answer: N` wins, also inside an explanation or a reasoning block,
   where the model answers otherwise later, or never;
 - a number that begins an option's text is read as the option's number
   (`answer: 2 people` where that is the text of option 3); its rule for free
   text likewise cuts a quoted answer of several words at the first space.
-
-`worldcuisines` is the published rule of WorldCuisines (worldcuisines/worldcuisines,
-evaluation/score/score.py, `score_mc`): the whole text as an integer; else the
-number before a full stop at the start; else the first number anywhere; else
-wrong (its look-up of an option's text compares text with number, so it never counts).
 """
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-Options = tuple[str, ...]
-RULES = ("m4rag", "reference", "worldcuisines")
+from m4rag_tasks import published_rules
+from m4rag_tasks.option_text import (
+    DECORATION,
+    OUT,
+    Options,
+    Parsed,
+    closing_number,
+    contained,
+    in_range,
+    letter_choice,
+    normal,
+    normals,
+    parsed_as,
+    whole,
+)
 
-# Stands for a number that is no option: the answer is read, and it is invalid.
-_OUT = 0
+RULES = ("m4rag", "reference", "worldcuisines")
 
 _FAILED = re.compile(r"[\s\"'\[]*LMMS_EVAL_")
 _REASONING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.I)
+_FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.S | re.I)
 _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:eos|end_of_turn)>")
 
 # `"answer": value` in an object that is not valid JSON: single quotes, trailing commas, cut off.
@@ -69,19 +77,8 @@ _LETTER = re.compile(rf"{_OPTION_WORD}([A-Z])", re.I)
 # In running text a capital stands alone; `A` and small letters need punctuation (an article has none).
 _TAGGED_LETTER = re.compile(rf"(?i:{_OPTION_WORD})[(\[]?(?:([B-Z])(?=\s)|([A-Za-z])(?=\s*(?:$|[.,:;)\]}}*\"”])))")
 _LISTED = re.compile(r"(\d+)(?:\s*[.):\]\-–—]\s*|\s+)(.+)|([A-Za-z])\s*[.):\]\-–—]\s*(.+)")
-_DECORATION = " \t\r\n\f\v\"'“”‘’«»「」『』`*_#$()[]{}<>.,:;!?。．，、：；！،؛？؟।॥။។|\\"
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What was read: the option's number from 1, or None, and the step that decided."""
-
-    choice: int | None
-    rule: str
-
 
 _DECODER = json.JSONDecoder()
-INVALID = Parsed(None, "invalid")
 
 
 def parse(answer: str, options: Sequence[str], rule: str = "m4rag") -> Parsed:
@@ -116,11 +113,21 @@ def strip_reasoning(text: str) -> str:
 
 
 def _m4rag(answer: str, options: Options) -> Parsed:
-    text = _SPECIAL_TOKEN.sub(" ", strip_reasoning(answer))
-    for step in (_json, _answer_tag, _bare):
+    text = answer if _answers_in_json(answer) else _SPECIAL_TOKEN.sub(" ", strip_reasoning(answer))
+    for step in (_json, _answer_tag, _bare, _closing):
         if parsed := step(text, options):
             return parsed
     return _option_text(text, options)
+
+
+def _answers_in_json(text: str) -> bool:
+    """Whether the whole text is an object with an answer: a tag in one of its strings is quoted, no reasoning."""
+    fenced = _FENCE.fullmatch(text)
+    try:
+        value = json.loads(fenced[1] if fenced else text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and _answer_of(value) is not None
 
 
 def _json(text: str, options: Options) -> Parsed | None:
@@ -137,7 +144,7 @@ def _json(text: str, options: Options) -> Parsed | None:
         return None
     value = _plain(max(answered, key=lambda item: item[0])[1])
     choice = _resolve(value, options)
-    return _parsed(_contained(value, options) if choice is None else choice, "json")
+    return parsed_as(contained(value, options) if choice is None else choice, "json")
 
 
 def _objects(text: str) -> list[tuple[int, int, dict[str, Any]]]:
@@ -184,25 +191,25 @@ def _answer_tag(text: str, options: Options) -> Parsed | None:
     counts as an answer after a colon only.
     """
     for match in reversed(list(_TAG.finditer(text))):
-        rest = text[match.end() : match.end() + _TAG_REACH].lstrip(_DECORATION)
+        rest = text[match.end() : match.end() + _TAG_REACH].lstrip(DECORATION)
         choice = _resolve(re.split(r"\n|</", rest, maxsplit=1)[0], options)
-        if choice is not None and not (choice == _OUT and match["prose"]):
-            return _parsed(choice, "answer_tag")
+        if choice is not None and not (choice == OUT and match["prose"]):
+            return parsed_as(choice, "answer_tag")
     return None
 
 
 def _resolve(value: str, options: Options) -> int | None:
     """The option that a stated value names: its number, its text, or its letter."""
-    plain = value.strip(_DECORATION)
+    plain = value.strip(DECORATION)
     if re.fullmatch(r"\d+", plain):
-        return _in_range(plain, options)
+        return in_range(plain, options)
     # Before a leading number, because an option's text may begin with one ("2 people").
-    if whole := _whole(value, options):
-        return whole
+    if number := whole(value, options):
+        return number
     if match := _NUMBER.match(plain):
-        return _in_range(match[1], options)
-    match = _TAGGED_LETTER.match(value.strip().lstrip(_DECORATION))
-    return _letter(match[1] or match[2], options) if match else None
+        return in_range(match[1], options)
+    match = _TAGGED_LETTER.match(value.strip().lstrip(DECORATION))
+    return letter_choice(match[1] or match[2], options) if match else None
 
 
 def _bare(text: str, options: Options) -> Parsed | None:
@@ -212,135 +219,43 @@ def _bare(text: str, options: Options) -> Parsed | None:
     found = [item for item in read if item is not None]
     if not found or len({choice for choice, _ in found}) > 1:
         return None
-    return _parsed(*found[0])
+    return parsed_as(*found[0])
 
 
 def _line(line: str, options: Options, alone: bool) -> tuple[int, str] | None:
     """One line's option and rule. `alone`: it is the whole answer, so more forms are safe."""
-    plain = line.strip(_DECORATION)
+    plain = line.strip(DECORATION)
     if alone:
         # "উত্তর: ৩", "คำตอบ: 3": a label in any language, then nothing but the number.
         plain = _LABEL.sub("", plain)
     if match := _NUMBER.fullmatch(plain):
-        return _in_range(match[1], options), "bare_number"
-    if _whole(line, options) is not None:
+        return in_range(match[1], options), "bare_number"
+    if whole(line, options) is not None:
         return None
     if match := _LISTED.fullmatch(plain):
         number, after_number, letter, after_letter = match.groups()
-        choice = _in_range(number, options) if number else _letter(letter, options)
+        choice = in_range(number, options) if number else letter_choice(letter, options)
         rule = "bare_number" if number else "bare_letter"
-        rest = _norm(after_number or after_letter)
-        if choice and rest == _norms(options)[choice - 1]:
+        rest = normal(after_number or after_letter)
+        if choice and rest == normals(options)[choice - 1]:
             return choice, rule
         # "2. Dosa" where Dosa is option 3: neither half can be preferred.
-        return (_OUT, rule) if alone and rest in _norms(options) else None
+        return (OUT, rule) if alone and rest in normals(options) else None
     match = _LETTER.fullmatch(plain)
-    choice = _letter(match[1], options) if match and (alone or match[1].isupper()) else None
+    choice = letter_choice(match[1], options) if match and (alone or match[1].isupper()) else None
     return (choice, "bare_letter") if choice else None
 
 
+def _closing(text: str, options: Options) -> Parsed | None:
+    """The number that a short answer of one line ends with, whatever words lead to it."""
+    choice = closing_number(text.strip(), options)
+    return Parsed(choice, "bare_number") if choice else None
+
+
 def _option_text(text: str, options: Options) -> Parsed:
-    return _parsed(_whole(text, options) or _contained(text, options), "option_text")
-
-
-def _whole(text: str, options: Options) -> int | None:
-    """The only option whose text is the whole text."""
-    norm = _norm(text)
-    hits = [number for number, other in enumerate(_norms(options), 1) if norm and other == norm]
-    return hits[0] if len(hits) == 1 else None
-
-
-def _contained(text: str, options: Options) -> int | None:
-    """The only option whose text occurs in the text; "rice" within "fried rice" is no second one.
-
-    Single letters and numbers are left out: in running text they are articles and amounts.
-    """
-    left, norms = _norm(text), _norms(options)
-    found: list[int] = []
-    for norm in sorted({n for n in norms if n}, key=len, reverse=True):
-        if norm.isdecimal() or (len(norm) == 1 and _cased(norm)):
-            continue
-        masked = _bounded(norm).sub("\0", left)
-        if masked != left:
-            found += [number for number, other in enumerate(norms, 1) if other == norm]
-        left = masked
-    return found[0] if len(found) == 1 else None
-
-
-def _bounded(norm: str) -> re.Pattern[str]:
-    """Pattern of an option's text that does not start or end inside a word ("ox" in "box").
-
-    Only for scripts with upper and lower case and for digits: others write words
-    together (Chinese, Thai) or join articles and particles to them (Arabic, Korean).
-    """
-    before, after = (r"[^\W_]" if _cased(end) or end.isdecimal() else r"[^\s\S]" for end in (norm[0], norm[-1]))
-    return re.compile(f"(?<!{before}){re.escape(norm)}(?!{after})")
-
-
-def _cased(char: str) -> bool:
-    return char.lower() != char.upper()
-
-
-def _norm(text: str) -> str:
-    """Text for comparison: NFKC, case folded, format characters dropped, spaces and edges tidied."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    # "İ" folds to i with a dot above, which no Turkish or Azerbaijani lower case has.
-    kept = "".join(char for char in folded.replace("i\u0307", "i") if unicodedata.category(char) != "Cf")
-    return " ".join(kept.split()).strip(_DECORATION)
-
-
-@lru_cache(maxsize=1024)
-def _norms(options: Options) -> Options:
-    return tuple(map(_norm, options))
-
-
-def _in_range(digits: str, options: Options) -> int:
-    """The number in any script's digits when it is an option's, else `_OUT`."""
-    try:
-        number = int(digits)
-    except ValueError:  # Python refuses numbers of more than 4,300 digits.
-        return _OUT
-    return number if 1 <= number <= len(options) else _OUT
-
-
-def _letter(letter: str, options: Options) -> int | None:
-    """The letter's position, unless it is no option's or is itself an option's text."""
-    position = ord(letter.upper()) - ord("A") + 1
-    taken = _norm(letter) in _norms(options)
-    return position if 1 <= position <= len(options) and not taken else None
-
-
-def _parsed(choice: int | None, rule: str) -> Parsed:
-    return Parsed(choice, rule) if choice else INVALID
-
-
-_REFERENCE_TAG = re.compile(r'(?:"answer"|answer)\s*:\s*"?(\d+)"?')
-
-
-def _reference(answer: str, options: Options) -> Parsed:
-    try:
-        value = json.loads(answer)
-        read, rule = (str(value.get("answer")) if isinstance(value, dict) else ""), "json"
-    except json.JSONDecodeError:
-        match = _REFERENCE_TAG.search(answer)
-        read, rule = (str(_in_range(match[1], options)) if match else ""), "answer_tag"
-    except (ValueError, RecursionError):
-        return INVALID
-    numbers = {str(number): number for number in range(1, len(options) + 1)}
-    return _parsed(numbers.get(read), rule)
-
-
-def _worldcuisines(answer: str, options: Options) -> Parsed:
-    try:
-        choice = int(answer)
-        return _parsed(choice if 1 <= choice <= len(options) else None, "bare_number")
-    except ValueError:
-        match = re.match(r"(\d+)\.", answer)
-        rule = "leading_number" if match else "first_number"
-        match = match or re.search(r"(\d+)", answer)
-        return _parsed(_in_range(match[1], options) if match else None, rule)
+    return parsed_as(whole(text, options) or contained(text, options), "option_text")
 
 
 _READERS: dict[str, Callable[[str, Options], Parsed]] = dict(
-    zip(RULES, (_m4rag, _reference, _worldcuisines), strict=True)
+    zip(RULES, (_m4rag, published_rules.reference, published_rules.worldcuisines), strict=True)
 )

@@ -9,6 +9,11 @@ M4ragError
 ├── ContextError        a stored context (oracle, caption) that is missing or empty
 ├── ResponsesError      a responses file for the replay model that cannot be used
 └── RunError            a run folder that cannot be reported
+    │   (in metrics; each is a ValueError as well)
+    ├── NoRecordsError      a figure over nothing: no records, or none that was scored
+    ├── RecordError         a record without a key it needs, or with a value that is no score
+    ├── IdsError            question ids that are there twice, missing, or not part of the task
+    └── PairingError        two runs that cannot be compared question by question
 
 The retrieval cache has a tree of its own (`retrieval_cache.records.CacheError`),
 because that package stands alone. The command line and the task hooks catch

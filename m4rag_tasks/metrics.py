@@ -5,45 +5,22 @@ when the request failed), strict (likewise) and parse (the rule that read the
 answer). A failed request is neither right nor wrong: it is left out of the
 figure and counted in `Estimate.failed`, so that a run with holes shows them.
 
-The interval. A figure is a weighted mean of 0/1 values. With the strata s
-(languages of a macro mean; one stratum otherwise), S of them, value y_i of
-record i in stratum s(i) of size n_s, the figure is m = (1/S) sum_s ybar_s and
-
-    psi_i = (y_i - ybar_s(i)) / (S n_s(i))                 influence of a record
-    V     = c * sum_g (sum_{i in g} psi_i)^2               g: the images
-    c     = G/(G-1) * (N-1)/(N-S)                          CR1, G images, N records
-
-    m -/+ t(0.975; G-1) sqrt(V), cut to the range of the figure.
-
-Sources: Cameron & Miller (2015), "A Practitioner's Guide to Cluster-Robust
-Inference", J. Human Resources 50(2), 317-372 (the sandwich, c, and t with G-1
-degrees of freedom); Miller (2024), "Adding Error Bars to Evals",
-arXiv:2411.00640 (the same sandwich, without c, for evaluations). The image is
-the cluster, not the question: the same image is asked about in every language.
-
-Where V is 0 (all right, all wrong) the sandwich would claim certainty. Then the
-interval is Wilson's (1927, JASA 22, 209-212) with n = G, each image counted as one draw,
-which is the cautious reading. One image alone allows no interval: None.
+How the intervals and p values are computed is described in `intervals`.
 """
 
-import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import bdtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr
 
+from m4rag_tasks import intervals
 from m4rag_tasks.errors import RunError
+from m4rag_tasks.intervals import Codes, Estimate, Floats
 
 Record = Mapping[str, Any]
-Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
-_LEVEL = 0.95
-# Influence values are differences of means: what is left of equal values is rounding.
-_ZERO = 1e-12
 _EXAMPLES = 3
 
 
@@ -64,21 +41,6 @@ class PairingError(RunError, ValueError):
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval (None where none can be given).
-
-    n counts the scored records, clusters their images, failed the records left out.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    clusters: int
-    failed: int = 0
-
-
-@dataclass(frozen=True)
 class Difference:
     """a minus b on the same questions.
 
@@ -94,11 +56,11 @@ class Difference:
     only_b: int
 
 
-def accuracy(records: Sequence[Record], field: str = "score") -> Estimate:
+def accuracy(records: Sequence[Record]) -> Estimate:
     """Share of scored records that are right, each record counting the same."""
-    scored = _scored(records, field)
+    scored = _scored(records, "score")
     images = _codes(_column(scored, "image_id"))
-    return _estimate(_values(scored, field), images, failed=len(records) - len(scored))
+    return intervals.estimate(_values(scored, "score"), images, failed=len(records) - len(scored))
 
 
 def micro(records: Sequence[Record]) -> Estimate:
@@ -114,12 +76,7 @@ def macro(by_language: Mapping[str, Sequence[Record]], field: str = "score") -> 
     pooled = [record for records in scored.values() for record in records]
     strata = np.repeat(np.arange(len(scored)), [len(records) for records in scored.values()])
     failed = sum(map(len, by_language.values())) - len(pooled)
-    return _estimate(_values(pooled, field), _codes(_column(pooled, "image_id")), strata, failed=failed)
-
-
-def strict(records: Sequence[Record]) -> Estimate:
-    """Accuracy by the reference program's rule alone."""
-    return accuracy(records, "strict")
+    return intervals.estimate(_values(pooled, field), _codes(_column(pooled, "image_id")), strata, failed=failed)
 
 
 def invalid_rate(records: Sequence[Record]) -> Estimate:
@@ -127,7 +84,7 @@ def invalid_rate(records: Sequence[Record]) -> Estimate:
     answered = _scored(records, "score")
     invalid = np.array([name == "invalid" for name in _column(answered, "parse")], dtype=float)
     images = _codes(_column(answered, "image_id"))
-    return _estimate(invalid, images, failed=len(records) - len(answered))
+    return intervals.estimate(invalid, images, failed=len(records) - len(answered))
 
 
 def retention(without: Sequence[Record], with_: Sequence[Record]) -> Estimate:
@@ -148,9 +105,7 @@ def oracle_gap(oracle: Sequence[Record], with_: Sequence[Record], by_language: b
 def paired_difference(a: Sequence[Record], b: Sequence[Record], by_language: bool = False) -> Difference:
     """accuracy(a) - accuracy(b), question by question; `by_language` takes macro means.
 
-    With d_i = a_i - b_i the interval is that of the mean of d. p_value: t = m/sqrt(V)
-    on G-1 degrees of freedom. Where V is 0 there is no t: equal runs give 1, and a
-    difference that is the same in all G images gives the sign test's 2 * 0.5^G.
+    With d_i = a_i - b_i the interval and p_value are those of the mean of d (`intervals`).
     McNemar: 2 P(X <= min(only_a, only_b)), X ~ Bin(only_a + only_b, 1/2), at most 1.
     """
     kept, score_a, score_b, failed = _joined(a, b)
@@ -159,10 +114,10 @@ def paired_difference(a: Sequence[Record], b: Sequence[Record], by_language: boo
     images = _codes(_column(kept, "image_id"))
     strata = _codes(_column(kept, "language")) if by_language else None
     delta = score_a - score_b
-    estimate = _estimate(delta, images, strata, low=-1.0, failed=failed)
+    estimate = intervals.estimate(delta, images, strata, low=-1.0, failed=failed)
     only_a, only_b = int((delta > 0).sum()), int((delta < 0).sum())
-    half = float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))
-    return Difference(estimate, _p_value(estimate.value, delta, images, strata), min(1.0, 2 * half), only_a, only_b)
+    mcnemar_p = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+    return Difference(estimate, intervals.p_value(delta, images, strata), mcnemar_p, only_a, only_b)
 
 
 def check_ids(records: Sequence[Record], expected_ids: Iterable[str] | None = None) -> None:
@@ -193,7 +148,7 @@ def _conditional(without: Sequence[Record], with_: Sequence[Record], given: floa
         what = "right" if given else "wrong"
         raise NoRecordsError(f"no question was {what} without retrieval ({len(kept)} questions, {failed} failed)")
     images = np.array(_codes(_column(kept, "image_id")))[chosen]
-    return _estimate(after[chosen], _codes(images.tolist()), failed=failed)
+    return intervals.estimate(after[chosen], _codes(images.tolist()), failed=failed)
 
 
 def _joined(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[Record], Floats, Floats, int]:
@@ -215,69 +170,6 @@ def _joined(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[Record], Flo
     both = [pair for pair in pairs if all(record.get("score") is not None for record in pair)]
     first, second = [one for one, _ in both], [two for _, two in both]
     return first, _values(first, "score"), _values(second, "score"), len(pairs) - len(both)
-
-
-def _influence(values: Floats, strata: Codes | None) -> tuple[float, Floats, int]:
-    """The figure m, each record's psi, and the number of strata S."""
-    where = np.zeros(len(values), dtype=np.intp) if strata is None else strata
-    sizes = np.bincount(where)
-    means = np.bincount(where, weights=values) / sizes
-    return float(means.mean()), (values - means[where]) / (len(sizes) * sizes[where]), len(sizes)
-
-
-def _standard_error(psi: Floats, images: Codes, strata: int) -> float:
-    """sqrt(V) of the module's head; needs two images. With N = S every psi is 0, and so is V."""
-    sums = np.bincount(images, weights=psi)
-    g, n = len(sums), len(psi)
-    correction_factor = g / (g - 1) * (n - 1) / max(n - strata, 1)
-    return math.sqrt(correction_factor * float(sums @ sums))
-
-
-def _estimate(
-    values: Floats, images: Codes, strata: Codes | None = None, low: float = 0.0, failed: int = 0
-) -> Estimate:
-    """A figure in [low, 1] with its interval."""
-    if not len(values):
-        raise NoRecordsError(f"nothing to average: no record was scored ({failed} requests failed)")
-    mean, psi, n_strata = _influence(values, strata)
-    g = int(images.max()) + 1
-    if g == 1:
-        return Estimate(mean, None, None, len(values), g, failed)
-    error = _standard_error(psi, images, n_strata)
-    if error < _ZERO:
-        ends = _wilson(mean, g) if low == 0.0 else _signed_wilson(mean, g)
-    else:
-        reach = float(stdtrit(g - 1, (1 + _LEVEL) / 2)) * error
-        ends = mean - reach, mean + reach
-    return Estimate(mean, max(low, ends[0]), min(1.0, ends[1]), len(values), g, failed)
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson score interval: (p + z²/2n -/+ z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
-    z = float(ndtri((1 + _LEVEL) / 2))
-    centre = share + z * z / (2 * n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # p lies inside by construction; rounding must not put it outside.
-    return min(share, (centre - reach) / (1 + z * z / n)), max(share, (centre + reach) / (1 + z * z / n))
-
-
-def _signed_wilson(difference: float, n: int) -> tuple[float, float]:
-    """Wilson for the share of images that differ, in the direction they do; both ways when none does."""
-    low, high = _wilson(min(1.0, abs(difference)), n)
-    if abs(difference) < _ZERO:
-        return -high, high
-    return (low, high) if difference > 0 else (-high, -low)
-
-
-def _p_value(mean: float, delta: Floats, images: Codes, strata: Codes | None) -> float | None:
-    g = int(images.max()) + 1
-    if g == 1:
-        return None
-    _, psi, n_strata = _influence(delta, strata)
-    error = _standard_error(psi, images, n_strata)
-    if error < _ZERO:
-        return 1.0 if abs(mean) < _ZERO else 2 * 0.5**g
-    return 2 * float(stdtr(g - 1, -abs(mean) / error))
 
 
 def _scored(records: Sequence[Record], field: str, language: str = "") -> list[Record]:

@@ -79,6 +79,11 @@ def test_reasoning_cut_off_before_the_answer_is_invalid():
         ('{"answer": 2, "other": {"answer": 1}}', 2),
         ('<think>{"answer": 1}</think>{"answer": 2}', 2),
         ('{"answer": "2"}<|im_end|>', 2),
+        ('{"reasoning": "tag <think> used", "answer": 3}', 3),
+        ('```json\n{"reasoning": "tag </think> used", "answer": 3}\n```', 3),
+        ('{"reasoning": "<think>{\\"answer\\": 1}</think>", "answer": 3}\n', 3),
+        ('<think>{"answer": 1}</think>{"reasoning": "x", "answer": 3}', 3),
+        ('{"answer": 1, "reasoning": "<think>"}</think>{"answer": 3}', 3),
     ],
 )
 def test_json(text, choice):
@@ -160,7 +165,7 @@ def test_what_states_no_option_is_invalid(text):
 
 @pytest.mark.parametrize("digits", ["3", "٣", "۳", "३", "৩", "๓", "3", "௩", "၃"])
 @pytest.mark.parametrize(
-    "form", ["{}", "{}.", "({})", "{})", "**{}**", '"{}"', " {}\n", "[{}]", "Option {}", "{}。", "{}।"]
+    "form", ["{}", "{}.", "({})", "{})", "**{}**", '"{}"', " {}\n", "[{}]", "Option {}", "{}。", "{}।", "{}።"]
 )
 def test_bare_number_in_any_script(digits, form):
     check(form.format(digits), FIVE, 3, "bare_number")
@@ -185,6 +190,87 @@ def test_bare_number_in_any_script(digits, form):
 )
 def test_bare_number_with_its_text_or_on_its_own_line(text, choice):
     check(text, DISHES, choice, "bare_number")
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("答案是3。", 3),
+        ("答案係3", 3),
+        ("选第3个选项", 3),
+        ("3号", 3),
+        ("答えは3です", 3),
+        ("正解は３番です。", 3),
+        ("정답: 2번", 2),
+        ("3번", 3),
+        ("**3번**", 3),
+        ("정답은 3번입니다.", 3),
+        ("उत्तर 2 है", 2),
+        ("योग्य उत्तर ३ आहे.", 3),
+        ("সঠিক উত্তর হলো ৩ নম্বর।", 3),
+        ("คำตอบคือ 3", 3),
+        ("ข้อ 3 ครับ", 3),
+        ("الإجابة هي ٣", 3),
+        ("መልሱ 3 ነው።", 3),
+        ("පිළිතුර 3 වේ.", 3),
+        ("La respuesta correcta es la 3.", 3),
+        ("La bonne réponse est la (3).", 3),
+        ("Jawabannya nomor 3", 3),
+        ("Správná odpověď je 3.", 3),
+        ("Düzgün cavab 3-cü variantdır.", 3),
+        ("Ответ: вариант 2", 2),
+        ("Правильный ответ — 2-й вариант.", 2),
+        ("<think>1?</think>\n答案是3。", 3),
+    ],
+)
+def test_number_that_a_short_answer_ends_with(text, choice):
+    check(text, DISHES, choice, "bare_number")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I see 3 apples in it",
+        "2 people",
+        "It weighs 2.5",
+        "It dates from 1990",
+        "From -2",
+        "It costs $3",
+        "Vitamin B3",
+        "About .3",
+        "A third: 3%",
+        "1 or 2",
+        "There are 12",
+        "The answer is not 3",
+        "La réponse n'est pas 3.",
+        "答案不是3",
+        "3は正解ではない",
+        "उत्तर 3 नहीं है",
+        "3人",
+        "사과 3개",
+        "图中有3个苹果",
+        "Cuando lo miro con más calma, diría que la respuesta correcta es la 3.",
+        "No lo sé.\nSerá la respuesta 3.",
+    ],
+)
+def test_number_that_may_be_an_amount_or_stands_in_longer_text_is_no_answer(text):
+    check(text, DISHES, None, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "choice"),
+    [
+        ("Idli, number 3", DISHES, 1),
+        ("Either idli or dosa, number 3", DISHES, None),
+        ("それは 2人です", ["1人", "3人", "2人"], 3),
+        ("それは2です", ["1 person", "3 people", "2 people"], None),
+        ("それは2です", ["1 person", "2 people", "3 people"], 2),
+        ("There are 3", ["3", "5", "2", "9"], None),
+        ("答案是3", ["1990", "1991", "1992", "1993"], 3),
+    ],
+)
+def test_number_at_the_end_gives_way_to_the_options_texts(text, options, choice):
+    assert parse(text, options).choice == choice
 
 
 @pytest.mark.parametrize(
@@ -361,6 +447,12 @@ def test_agrees_with_the_reference_where_it_finds_an_option(before, form, number
     once = text.lower().count("answer") == 1 and "boxed" not in text.lower()
     if reference.choice is not None and once:
         assert parse(text, FIVE).choice == reference.choice
+
+
+@given(TEXTS, st.integers(1, 5) | st.sampled_from(["1", "2", "5"]), st.sampled_from(["{}", " {}\n"]))
+def test_agrees_with_the_reference_on_json_whatever_its_other_strings_quote(reasoning, answer, form):
+    text = form.format(json.dumps({"reasoning": reasoning + "<think>", "answer": answer}))
+    assert parse(text, FIVE).choice == parse(text, FIVE, "reference").choice == int(answer)
 
 
 RENAMED = {"su_loma": "su", "si_formal_spoken": "si"}

@@ -72,7 +72,7 @@ def test_macro_of_one_language_is_its_accuracy():
     assert metrics.macro({"en": records}) == metrics.accuracy(records)
 
 
-def test_strict_and_invalid_rate():
+def test_macro_of_another_field_and_invalid_rate():
     records = [
         record(1, 1, 1, strict=1),
         record(2, 2, 1, strict=0, parse="bare_number"),
@@ -80,7 +80,6 @@ def test_strict_and_invalid_rate():
         record(4, 4, None, strict=None, parse="failed_request"),
     ]
     assert metrics.accuracy(records).value == pytest.approx(2 / 3)
-    assert metrics.strict(records).value == pytest.approx(1 / 3)
     assert metrics.macro({"en": records}, "strict").value == pytest.approx(1 / 3)
     rate = metrics.invalid_rate(records)
     assert (rate.value, rate.n, rate.failed) == (pytest.approx(1 / 3), 3, 1)
@@ -107,6 +106,27 @@ def test_languages_that_are_all_right_and_all_wrong_do_not_claim_certainty():
     assert estimate.value == 0.5
     assert estimate.low < 0.25
     assert estimate.high > 0.75
+
+
+def test_macro_of_one_question_per_language_is_the_accuracy():
+    """With as many languages as records no language shows a spread of its own."""
+    records = [record(number, number, number % 3 > 0, f"l{number}") for number in range(30)]
+    macro, micro = metrics.macro(by_language(records)), metrics.micro(records)
+    assert (macro.low, macro.high) == (pytest.approx(micro.low), pytest.approx(micro.high))
+
+
+def test_languages_that_are_constant_on_images_of_their_own_use_the_spread_between_them():
+    english = run([1] * 20)
+    swahili = run([0] * 20, range(20, 40), language="sw")
+    macro, micro = metrics.macro({"en": english, "sw": swahili}), metrics.micro(english + swahili)
+    assert (macro.low, macro.high) == (pytest.approx(micro.low), pytest.approx(micro.high))
+
+
+def test_a_constant_language_of_many_questions_does_not_hide_one_of_few():
+    few = metrics.macro({"en": run([1] * 3), "sw": run([0] * 600, range(3, 603), language="sw")})
+    many = metrics.macro({"en": run([1] * 300), "sw": run([0] * 303, range(300, 603), language="sw")})
+    assert few.value == many.value == 0.5
+    assert few.high - few.low > 5 * (many.high - many.low)
 
 
 def test_one_image_has_no_interval():
@@ -223,6 +243,58 @@ def test_equal_runs_and_runs_that_differ_everywhere():
     assert apart.p_value == apart.mcnemar_p == pytest.approx(2 * 0.5**8)
     assert 0.5 < apart.estimate.low < apart.estimate.high == 1
     assert metrics.paired_difference(run([0] * 8), run([1] * 8)).estimate.high == -apart.estimate.low
+
+
+def compared(deltas, languages):
+    """The macro difference of two runs that differ by `deltas`, each question on an image of its own."""
+    a, b = (
+        [record(number, number, int(right), f"l{languages[number]}") for number, right in enumerate(rights)]
+        for rights in (np.array(deltas) > 0, np.array(deltas) < 0)
+    )
+    return metrics.paired_difference(a, b, by_language=True)
+
+
+def test_one_discordant_pair_in_thirty_languages_is_no_evidence():
+    difference = compared([1] + [0] * 29, range(30))
+    test = stats.ttest_1samp([1] + [0] * 29, 0)
+    assert difference.mcnemar_p == 1
+    assert difference.p_value == pytest.approx(test.pvalue) == pytest.approx(0.326, abs=0.001)
+    assert difference.estimate.low == pytest.approx(test.confidence_interval().low)
+    assert difference.estimate.low < 0 < difference.estimate.high
+
+
+def test_a_difference_in_one_language_only_uses_the_spread_between_languages():
+    a = run([1] * 20) + run([0] * 20, range(20, 40), language="sw")
+    b = run([0] * 20) + run([0] * 20, range(20, 40), language="sw")
+    macro, micro = metrics.paired_difference(a, b, by_language=True), metrics.paired_difference(a, b)
+    assert macro.p_value == pytest.approx(micro.p_value) == pytest.approx(stats.ttest_1samp([1] * 20 + [0] * 20, 0)[1])
+    assert (macro.estimate.low, macro.estimate.high) == pytest.approx((micro.estimate.low, micro.estimate.high))
+    assert 0.3 < macro.estimate.low < 0.5 < macro.estimate.high < 0.7
+
+
+def test_images_that_all_differ_alike_are_compared_by_their_signs():
+    """The same twenty images in both languages, right in one only: images do not vary, their values do."""
+    a = run([1] * 20) + run([0] * 20, language="sw")
+    b = run([0] * 20) + run([0] * 20, language="sw")
+    difference = metrics.paired_difference(a, b, by_language=True)
+    assert difference.p_value == difference.mcnemar_p == pytest.approx(2 * 0.5**20)
+    assert 0 < difference.estimate.low < 0.5 < difference.estimate.high < 1
+    turned = run([0] * 20) + run([1] * 20, language="sw")
+    assert metrics.paired_difference(a, turned, by_language=True).p_value == 1
+
+
+@pytest.mark.parametrize("sizes", [[1] * 30, [1] * 20 + [20], [1, 1, 1, 1, 1, 20], [2] * 10, [1] + [30] * 5])
+def test_languages_of_few_questions_keep_the_level_and_the_coverage(sizes):
+    """Under no difference about one test in twenty rejects, and the interval misses 0 as often."""
+    rng = np.random.default_rng(5)
+    languages = np.repeat(np.arange(len(sizes)), sizes)
+    rejected = missed = 0
+    for _ in range(400):
+        difference = compared(rng.choice([-1, 0, 1], len(languages), p=[0.15, 0.7, 0.15]), languages)
+        rejected += difference.p_value < 0.05
+        missed += not difference.estimate.low <= 0 <= difference.estimate.high
+    assert rejected / 400 < 0.1
+    assert missed / 400 < 0.1
 
 
 def test_test_keeps_its_level_when_questions_share_images():
