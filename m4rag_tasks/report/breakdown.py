@@ -13,7 +13,7 @@ from m4rag_tasks import metrics
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.completeness import Faults
 from m4rag_tasks.report.examples import BASE_SETTING
-from m4rag_tasks.report.runs import Run
+from m4rag_tasks.report.runs import Run, partner
 from m4rag_tasks.report.samples import FAILED, Record
 
 AXES = ("language", "country", "category", "prompt_type")
@@ -27,7 +27,7 @@ class Cell:
     n: int
     fault: str | None = None
     change: float | None = None
-    """Difference to the cell without retrieval, where both hold the same questions."""
+    """Difference to the partner's cell without retrieval, where both hold the same questions."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,12 @@ def _breakdown(model: str, dataset: str, axis: str, pairs: Sequence[tuple[Run, F
     settings = tuple(run.setting for run, _ in pairs)
     by_setting = {run.setting: _split(run, axis, incomplete) for run, incomplete in pairs}
     values = sorted({value for groups in by_setting.values() for value in groups})
-    rows: dict[str, dict[str, Cell]] = {}
-    for value in values:
-        base = by_setting.get(BASE_SETTING, {}).get(value, [])
-        rows[value] = {
-            run.setting: _cell(by_setting[run.setting][value], base, _fault(axis, value, incomplete), run.setting)
-            for run, incomplete in pairs
-            if value in by_setting[run.setting]
-        }
+    rows: dict[str, dict[str, Cell]] = {value: {} for value in values}
+    for run, incomplete in pairs:
+        other = None if run.family == BASE_SETTING else partner(run, BASE_SETTING, by_setting)
+        base = by_setting[other] if other else {}
+        for value, records in by_setting[run.setting].items():
+            rows[value][run.setting] = _cell(records, base.get(value, []), _fault(axis, value, incomplete))
     return Breakdown(model, dataset, axis, settings, rows)
 
 
@@ -80,10 +78,10 @@ def _fault(axis: str, value: str, incomplete: Faults) -> str | None:
     return incomplete.get(value) if axis == "language" else None
 
 
-def _cell(records: Sequence[Record], base: Sequence[Record], fault: str | None, setting: str) -> Cell:
+def _cell(records: Sequence[Record], base: Sequence[Record], fault: str | None) -> Cell:
     answered = [record for record in records if record["parse"] != FAILED]
     accuracy = metrics.accuracy(answered) if answered else None
-    return Cell(accuracy, len(answered), fault, None if setting == BASE_SETTING else _change(answered, base))
+    return Cell(accuracy, len(answered), fault, _change(answered, base))
 
 
 def _change(records: Sequence[Record], base: Sequence[Record]) -> float | None:

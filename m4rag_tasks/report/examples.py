@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from m4rag_tasks.report.pictures import FindImage, data_uri
-from m4rag_tasks.report.runs import Place, Run
-from m4rag_tasks.report.samples import FAILED, Record, read_exchange
+from m4rag_tasks.report.runs import Place, Run, partner
+from m4rag_tasks.report.samples import FAILED, Exchange, Record, read_exchange
 
 BASE_SETTING = "norag"
 _TOLD = {
@@ -24,7 +24,6 @@ _TOLD = {
     "mixed": "settings disagree",
     "wrong": "wrong in every setting",
     "right": "right in every setting",
-    "failed": "a request failed",
 }
 # Order of turns: the first two teach most, so they come round most often.
 _TURNS = ("mended", "spoiled", "mended", "spoiled", "mixed", "wrong", "right")
@@ -46,9 +45,8 @@ class Answer:
     """What a model answered to one question in one setting."""
 
     setting: str
-    outcome: str  # "right" | "wrong" | "not understood" | "request failed"
+    outcome: str  # "right" | "wrong" | "not understood"
     choice: int | None
-    parse: str
     response: str
     prompt: str
     image: str | None
@@ -71,7 +69,7 @@ class Example:
     kind_told: str
     question: str
     options: tuple[str, ...]
-    gold: int | None
+    gold: int
     image_id: str | None
     image: str | None
     answers: tuple[Answer, ...]
@@ -93,19 +91,32 @@ def pick_examples(runs: Sequence[Run], find_image: FindImage, per_model: int = 1
             # Shares of whole examples that add up to `per_model`.
             count = per_model * (number + 1) // len(datasets) - per_model * number // len(datasets)
             questions = _by_question(same)
-            for question_id, kind in _pick(questions, count):
+            for question_id, kind in _pick(questions, _partners(same), count):
                 examples.append(_example(questions[question_id], kind, same, picture))
     return examples
 
 
-def _pick(questions: Mapping[str, Mapping[str, Record]], count: int) -> list[tuple[str, str]]:
-    """Question ids with their kind, kinds and languages in turn."""
+def _partners(runs: Sequence[Run]) -> dict[str, str]:
+    """Retrieval setting → the setting without retrieval that it is measured against."""
+    settings = {run.setting for run in runs}
+    # The oracle is told the answer: that it helps says nothing about retrieval.
+    retrieving = [run for run in runs if run.family not in (BASE_SETTING, "oracle")]
+    found = {run.setting: partner(run, BASE_SETTING, settings) for run in retrieving}
+    return {setting: base for setting, base in found.items() if base is not None}
+
+
+def _pick(
+    questions: Mapping[str, Mapping[str, Record]], partners: Mapping[str, str], count: int
+) -> list[tuple[str, str]]:
+    """Question ids with their kind, kinds and languages in turn; none with a failed request."""
     waiting: dict[str, list[tuple[str, str]]] = {}
     for question_id, records in questions.items():
+        if any(record["parse"] == FAILED for record in records.values()):
+            continue
         language = next(iter(records.values()))["language"]
-        waiting.setdefault(_kind(records), []).append((language, question_id))
+        waiting.setdefault(_kind(records, partners), []).append((language, question_id))
     for pairs in waiting.values():
-        pairs.sort(key=lambda pair: hashlib.sha256(pair[1].encode()).hexdigest())
+        pairs.sort(key=lambda pair: hashlib.sha256(pair[1].encode(errors="backslashreplace")).hexdigest())
     used: Counter[str] = Counter()
     picked: list[tuple[str, str]] = []
     while len(picked) < count and any(waiting.get(kind) for kind in _TURNS):
@@ -127,25 +138,22 @@ def _by_question(runs: Sequence[Run]) -> dict[str, dict[str, Record]]:
     return found
 
 
-def _kind(records: Mapping[str, Record]) -> str:
-    if any(record["parse"] == FAILED for record in records.values()):
-        return "failed"
+def _kind(records: Mapping[str, Record], partners: Mapping[str, str]) -> str:
     scores = {setting: record["score"] for setting, record in records.items()}
     if len(set(scores.values())) == 1:
         return "right" if 1 in scores.values() else "wrong"
-    # The oracle is told the answer: that it helps says nothing about retrieval.
-    retrieved = {score for setting, score in scores.items() if not setting.startswith((BASE_SETTING, "oracle"))}
-    if scores.get(BASE_SETTING) == 0 and 1 in retrieved:
+    changes = {(scores.get(base), scores.get(setting)) for setting, base in partners.items()}
+    if (0, 1) in changes:
         return "mended"
-    if scores.get(BASE_SETTING) == 1 and 0 in retrieved:
-        return "spoiled"
-    return "mixed"
+    return "spoiled" if (1, 0) in changes else "mixed"
 
 
 def _example(records: Mapping[str, Record], kind: str, runs: Sequence[Run], picture: _Picture) -> Example:
     first = next(iter(records.values()))
     question_id = first["question_id"]
     asked = [run for run in runs if run.setting in records]
+    exchanges = {run.setting: _exchange(run.places[question_id]) for run in asked}
+    stored = exchanges[asked[0].setting].record
     return Example(
         model=runs[0].model,
         dataset=first["dataset"],
@@ -155,23 +163,25 @@ def _example(records: Mapping[str, Record], kind: str, runs: Sequence[Run], pict
         category=first.get("category"),
         kind=kind,
         kind_told=_TOLD[kind],
-        question=first["question"],
-        options=tuple(map(str, first["options"])),
+        question=stored["question"],
+        options=tuple(stored["options"]),
         gold=first["gold"],
         image_id=first["image_id"],
         image=picture(first["dataset"], first["image_id"]),
-        answers=tuple(_answer(run.setting, records[run.setting], run.places[question_id]) for run in asked),
+        answers=tuple(_answer(setting, records[setting], exchange) for setting, exchange in exchanges.items()),
     )
 
 
-def _answer(setting: str, record: Record, place: Place) -> Answer:
-    exchange = read_exchange(place.path, place.offset)
+def _exchange(place: Place) -> Exchange:
+    return read_exchange(place.path, place.offset)
+
+
+def _answer(setting: str, record: Record, exchange: Exchange) -> Answer:
     prediction = record["prediction"]
     return Answer(
         setting=setting,
         outcome=_outcome(record),
         choice=prediction if isinstance(prediction, int) else None,
-        parse=record["parse"],
         response=_cut(exchange.response),
         prompt=_cut(exchange.prompt),
         image=record.get("image"),
@@ -179,14 +189,12 @@ def _answer(setting: str, record: Record, place: Place) -> Answer:
         context=record.get("context"),
         passages=tuple(
             PassageShown(_plain(passage.get("rank")), _plain(passage.get("title")), _plain(passage.get("score")))
-            for passage in record["passages"]
+            for passage in exchange.record["passages"]
         ),
     )
 
 
 def _outcome(record: Record) -> str:
-    if record["parse"] == FAILED:
-        return "request failed"
     if record["score"] == 1:
         return "right"
     return "not understood" if record["prediction"] is None else "wrong"

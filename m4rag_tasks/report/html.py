@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.examples import BASE_SETTING
-from m4rag_tasks.report.tables import ORACLE_SETTING, ChangeRow, Report, SettingRow, setting_title
+from m4rag_tasks.report.tables import ORACLE_SETTING, ChangeRow, Report, SettingRow
+from m4rag_tasks.report.titles import setting_title
 
 _FOLDER = Path(__file__).parent
 _MINUS = "−"

@@ -36,7 +36,10 @@ def data_uri(find_image: FindImage, dataset: str, image_id: str | None) -> str |
 def _stays_inside(image_id: str) -> bool:
     """Image ids come from run files: one that climbs out of the image folder is not looked up."""
     path = PurePosixPath(image_id.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[0] and "\0" not in image_id
+    # An id of dots and slashes alone has no parts: it names the folder itself.
+    if not path.parts or path.is_absolute() or "\0" in image_id:
+        return False
+    return ".." not in path.parts and ":" not in path.parts[0]
 
 
 def _small(picture: Image.Image) -> Image.Image:

@@ -13,15 +13,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Where a model ran does not change which model it is.
-_PLACEMENT = frozenset({"device", "device_map"})
+# Where a model ran, over which line and how fast, does not change which model it is.
+_PLACEMENT = re.compile(
+    r"""
+    device | device_map | threads | num_(cpus|gpus|workers|concurrent) | max_concurrent | (max_)?batch_size
+    | base_url | api_base | api_version | azure_openai | host | port | httpx_trust_env
+    | timeout | max_retries | retry_backoff_s | adaptive_\w+ | prefix_aware_queue | prefix_hash_chars
+    | (tensor|pipeline|data)_parallel_size | gpu_memory_utilization | disable_log_stats
+    | use_cache | cache_(dir|path|folder|root) | (download|work|log)_dir | offload_folder | trust_remote_code
+    | responses
+    """,
+    re.VERBOSE,
+)
+_REPLAY = "m4rag_replay"
 _SECRET = re.compile(r"(api_?key|token|secret|password|credentials?)$", re.IGNORECASE)
 _UNKNOWN = "not known"
 
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """A model as it was run: two runs with another argument are two models."""
+    """A model as it was run: two runs that differ in an argument that shapes answers are two models."""
 
     name: str
     arguments: tuple[tuple[str, str], ...]
@@ -78,9 +89,31 @@ def labels(identities: Sequence[ModelIdentity]) -> dict[ModelIdentity, str]:
         differing = _differing([dict(identity.arguments) for identity in group])
         for identity in group:
             arguments = dict(identity.arguments)
-            told = ", ".join(f"{key}={arguments.get(key, 'not set')}" for key in differing)
+            told = ", ".join(f"{key}={_shortened(arguments.get(key, 'not set'))}" for key in differing)
             named[identity] = f"{name} ({told})" if told else name
-    return named
+    return _numbered(named)
+
+
+def _numbered(named: Mapping[ModelIdentity, str]) -> dict[ModelIdentity, str]:
+    """Labels that a shortened path made equal, told apart by a number."""
+    by_label: dict[str, list[ModelIdentity]] = {}
+    for identity, label in named.items():
+        by_label.setdefault(label, []).append(identity)
+    return {
+        identity: label if len(group) == 1 else f"{label} #{number}"
+        for label, group in by_label.items()
+        for number, identity in enumerate(sorted(group, key=lambda one: one.arguments), start=1)
+    }
+
+
+def _shortened(value: str) -> str:
+    """A path without the folders that lead there: a report is made to be passed on.
+
+    `org/model` is a name and not a path.
+    """
+    parts = re.split(r"[/\\]+", value.rstrip("/\\"))
+    is_path = value.startswith(("/", "~", ".", "\\")) or re.match(r"\w+:[/\\]", value) or len(parts) > 2
+    return parts[-1] or value if is_path else value
 
 
 def _differing(arguments: list[dict[str, str]]) -> list[str]:
@@ -95,20 +128,26 @@ def _identity(content: Mapping[str, Any], config: Mapping[str, Any], folder_name
             arguments[key] = str(config[key])
     if content.get("system_instruction_sha"):
         arguments["system_instruction"] = str(content["system_instruction_sha"])[:12]
-    name = str(content.get("model_name") or config.get("model") or folder_name)
-    if name.startswith(("/", "~", ".")):
-        name = Path(name).name or name
-    return ModelIdentity(name, tuple(sorted(arguments.items())))
+    if config.get("model") == _REPLAY:
+        # The harness takes the model's name from any argument that looks like one; here it is said.
+        name = arguments.pop("name", _REPLAY)
+    else:
+        name = str(content.get("model_name") or config.get("model") or folder_name)
+    return ModelIdentity(_shortened(name), tuple(sorted(arguments.items())))
 
 
 def _arguments(model_args: object) -> dict[str, str]:
-    """The model's arguments as a mapping, without placement and secrets."""
+    """The arguments that make the model what it is, as a mapping: no placement, no secrets."""
     if isinstance(model_args, dict):
         pairs = {str(key): str(value) for key, value in model_args.items()}
     else:
         pairs = _split(str(model_args or ""))
-    # A report is made to be passed on: what opens an account must not reach it.
-    return {key: value for key, value in pairs.items() if key not in _PLACEMENT and not _SECRET.search(key)}
+    return {key: value for key, value in pairs.items() if not _is_aside(key)}
+
+
+def _is_aside(key: str) -> bool:
+    # What opens an account must not reach a report that is passed on.
+    return bool(_PLACEMENT.fullmatch(key) or _SECRET.search(key))
 
 
 def _split(text: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Run folders of the harness → runs: one model on one data set in one setting.
 
 The harness writes one samples file per task, that is per language, and may be
-started several times for one model. So files are found, the newest of each
+started several times for one model. So files are found, one of each
 (model, task) is kept, and the files of one setting are put together.
 Everything that was left out on the way is said in `notes`.
 """
@@ -9,14 +9,14 @@ Everything that was left out on the way is said in `notes`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
-from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Record, Samples, read_samples
+from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Record, Samples, count_lines, read_samples
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _SETTING_ORDER = {name: number for number, name in enumerate(suite.SETTINGS)}
@@ -33,12 +33,6 @@ class Source:
     task: str
     facts: RunFacts
     language: str = ""
-
-    @property
-    def asked(self) -> int | None:
-        """How many questions this run of the task should have, where the harness noted it."""
-        counts = self.facts.questions.get(self.task)
-        return counts[1] if counts else None
 
     @property
     def limited(self) -> bool:
@@ -67,6 +61,16 @@ class Run:
     sources: list[Source] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The setting of the suite that this run is, or is a variant of."""
+        return str(self.records[0]["setting"])
+
+    @property
+    def variant(self) -> str:
+        """What the task's name adds to the setting, e.g. `_promptam`; mostly nothing."""
+        return self.setting.removeprefix(self.family)
 
     @property
     def languages(self) -> dict[str, list[Record]]:
@@ -105,17 +109,10 @@ def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule:
     a file answers the same question twice.
     """
     notes = [] if notes is None else notes
-    sources = _newest(_find(paths, notes), notes)
-    read = []
-    for source in sources:
-        try:
-            read.append((source, read_samples(source.path, source.shown, rule)))
-        except NotOursError as error:
-            notes.append(str(error))
-        except BrokenSamplesError as error:
-            notes.append(f"Left out: {error}")
-        except OSError as error:
-            notes.append(f"Left out: {source.shown} cannot be read ({error.strerror}).")
+    by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}
+    for source in _find(paths, notes):
+        by_task.setdefault((source.facts.identity, source.task), []).append(source)
+    read = [taken for group in by_task.values() if (taken := _take(group, notes, rule))]
     if not read:
         told = "".join(f"\n- {note}" for note in notes)
         raise RunError(
@@ -129,6 +126,15 @@ def setting_order(setting: str) -> tuple[int, str]:
     """Sort key: settings as the suite lists them, variants after their setting, others last."""
     known = [name for name in _SETTING_ORDER if setting == name or setting.startswith(f"{name}_")]
     return (_SETTING_ORDER[max(known, key=len)] if known else len(_SETTING_ORDER), setting)
+
+
+def partner(run: Run, base: str, settings: Collection[str]) -> str | None:
+    """The one of `settings` that `run` is measured against, or None where it is not there.
+
+    That is `base` in the same variant, else plain `base`: where only retrieval
+    settings were asked with another prompt, the comparison is still of use.
+    """
+    return next((name for name in (base + run.variant, base) if name in settings), None)
 
 
 def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
@@ -154,31 +160,59 @@ def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
     return list(found.values())
 
 
-def _newest(sources: Sequence[Source], notes: list[str]) -> list[Source]:
-    """Of each (model, task) the file with the latest date in its name."""
-    by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}
-    for source in sources:
-        by_task.setdefault((source.facts.identity, source.task), []).append(source)
-    for (identity, task), group in by_task.items():
-        group.sort(key=lambda source: (source.date, source.shown))
-        if len(group) > 1:
-            others = ", ".join(source.shown for source in group[:-1])
-            notes.append(f"{identity.name} ran {task} {len(group)} times: took {group[-1].shown}, not {others}.")
-    return sorted((group[-1] for group in by_task.values()), key=lambda source: (source.shown, source.date))
+_Read = tuple[Source, Samples]
 
 
-def _assemble(read: Sequence[tuple[Source, Samples]], notes: list[str]) -> list[Run]:
+def _take(group: Sequence[Source], notes: list[str], rule: str | None) -> _Read | None:
+    """Of the files of one (model, task) the newest of those with the most questions that can be read.
+
+    The number comes first, so that trying one question out does not hide a full run.
+    """
+    sizes = {source.path: count_lines(source.path) for source in group} if len(group) > 1 else {}
+    fullest_first = sorted(
+        group, key=lambda source: (sizes.get(source.path, 0), source.date, source.shown), reverse=True
+    )
+    for source in fullest_first:
+        samples = _usable(source, notes, rule)
+        if samples is None:
+            continue
+        others = ", ".join(f"{other.shown} ({sizes[other.path]})" for other in fullest_first if other is not source)
+        if others:
+            notes.append(
+                f"{source.facts.identity.name} ran {source.task} {len(group)} times: took {source.shown}, "
+                f"the newest of those with the most questions ({sizes[source.path]}), not {others}."
+            )
+        return source, samples
+    return None
+
+
+def _usable(source: Source, notes: list[str], rule: str | None) -> Samples | None:
+    """The file's content, or None and a note that says what is wrong with it."""
+    try:
+        return read_samples(source.path, source.shown, rule)
+    except NotOursError as error:
+        notes.append(str(error))
+    except BrokenSamplesError as error:
+        notes.append(f"Left out: {error}")
+    except OSError as error:
+        notes.append(f"Left out: {source.shown} cannot be read ({error.strerror}).")
+    return None
+
+
+def _assemble(read: Sequence[_Read], notes: list[str]) -> list[Run]:
     named = labels(list(dict.fromkeys(source.facts.identity for source, _ in read)))
     runs: dict[tuple[str, str, str], Run] = {}
-    # Newest first, so that of two files with the same questions the older one is left out.
-    for source, samples in sorted(read, key=lambda pair: (pair[0].date, pair[0].shown), reverse=True):
+    # As in `_take`: of two files with the same questions the smaller or else the older one is left out.
+    for source, samples in sorted(
+        read, key=lambda pair: (len(pair[1].records), pair[0].date, pair[0].shown), reverse=True
+    ):
         first = samples.records[0]
         key = (named[source.facts.identity], first["dataset"], _setting(source.task, first))
         run = runs.setdefault(key, Run(*key))
         if not run.places.keys().isdisjoint(samples.offsets):
-            notes.append(f"Left out: {source.shown} answers questions that a newer file of the same setting answers.")
+            notes.append(f"Left out: {source.shown} answers questions that another file of the same setting answers.")
             continue
-        run.sources.append(_with_language(source, first["language"]))
+        run.sources.append(replace(source, language=first["language"]))
         run.records.extend(samples.records)
         run.places.update({id_: Place(source.path, offset) for id_, offset in samples.offsets.items()})
     for run in runs.values():
@@ -193,10 +227,6 @@ def _setting(task: str, record: Record) -> str:
     if task.startswith(f"{head}_") and task.endswith(tail) and len(task) > len(head) + len(tail):
         return f"{record['setting']}_{task[len(head) + 1 : -len(tail)]}"
     return record["setting"]
-
-
-def _with_language(source: Source, language: str) -> Source:
-    return Source(source.path, source.shown, source.date, source.task, source.facts, language)
 
 
 def _run_order(run: Run) -> tuple[object, ...]:

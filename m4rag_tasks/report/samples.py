@@ -1,14 +1,15 @@
 """One samples file of the harness: read line by line, checked, prompts left on disk.
 
 A line carries the whole prompt, five passages and all; a full run would not fit
-in memory with them. So only the record of each line is kept, with the place
-where its line starts: `read_exchange` goes back there for the few questions
-that a report shows in full.
+in memory with them. So only what tables need is kept of each line, with the
+place where the line starts: `read_exchange` goes back there for the few
+questions that a report shows in full.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +32,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "image_id": str,
     "question": str,
     "options": list,
-    "gold": (int, type(None)),
+    "gold": int,
     "prediction": (int, str, type(None)),
     "parse": str,
     "passages": list,
 }
+# Texts stay on disk; see `_slim` for what is kept of them.
+_TEXTS = ("question", "options", "passages")
 _SHOWN_IDS = 5
 
 
@@ -49,7 +52,7 @@ class BrokenSamplesError(RunError):
 
 @dataclass
 class Samples:
-    """The records of one samples file, and where in the file each line starts."""
+    """The records of one samples file without their texts, and where in the file each line starts."""
 
     path: Path
     records: list[Record] = field(default_factory=list)
@@ -58,10 +61,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What the model was asked and what it said, word for word."""
+    """What the model was asked and what it said, word for word, with the whole record."""
 
     prompt: str
     response: str
+    record: Record
 
 
 def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
@@ -83,7 +87,7 @@ def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
         if question_id in samples.offsets:
             repeated.append(question_id)
             continue
-        samples.records.append(record)
+        samples.records.append(_slim(record))
         samples.offsets[question_id] = offset
     if repeated:
         raise _repeated(shown, repeated)
@@ -94,13 +98,21 @@ def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
 
 
 def read_exchange(samples_path: Path, offset: int) -> Exchange:
-    """The prompt and the raw response of the line that starts at `offset`."""
+    """The prompt, the raw response and the stored record of the line that starts at `offset`."""
     with samples_path.open("rb") as file:
         file.seek(offset)
         sample = json.loads(file.readline())
     # The harness drops `resps` where the filtered answer says the same.
     response = sample.get("resps", sample.get("filtered_resps", ""))
-    return Exchange(prompt=_first_text(sample.get("input", "")), response=_first_text(response))
+    return Exchange(_first_text(sample.get("input", "")), _first_text(response), sample[RECORD_KEY])
+
+
+def count_lines(path: Path) -> int:
+    """How many lines that are not blank a file has; none where it cannot be read."""
+    try:
+        return sum(1 for _ in _lines(path))
+    except OSError:
+        return 0
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
@@ -143,8 +155,21 @@ def _fault(record: Record) -> str | None:
             return f"has no {key!r}"
         if not isinstance(record[key], types):
             return f"has a value for {key!r} that cannot be used"
+    return _fault_of_lists(record) or _fault_of_scores(record)
+
+
+def _fault_of_lists(record: Record) -> str | None:
+    if not all(isinstance(option, str) for option in record["options"]):
+        return "has options that are not text"
+    # True is an int too, but names no option.
+    if record["gold"] is True or not 1 <= record["gold"] <= len(record["options"]):
+        return "has a right answer that is none of its options"
     if not all(isinstance(passage, dict) for passage in record["passages"]):
         return "has passages that cannot be used"
+    return None
+
+
+def _fault_of_scores(record: Record) -> str | None:
     if record.get("strict", 0) not in (0, 1, None):
         return "has a strict score other than 0 and 1"
     # A request that failed was never answered, so it has no score; nothing else may lack one.
@@ -161,6 +186,21 @@ def _scored_again(record: Record, sample: Mapping[str, Any], rule: str) -> Recor
     if parsed.rule != FAILED:
         again["score"] = float(parsed.choice == record["gold"])
     return again
+
+
+def _slim(record: Record) -> Record:
+    """A record without its texts: of options their number, of passages the best score."""
+    kept = {key: _shared(value) for key, value in record.items() if key not in _TEXTS}
+    scores = [passage.get("score") for passage in record["passages"]]
+    known = [score for score in scores if isinstance(score, int | float)]
+    kept["choices"] = len(record["options"])
+    kept["best_score"] = max(known) if known and len(known) == len(scores) else None
+    return kept
+
+
+def _shared(value: Any) -> Any:
+    """The same text once in memory: most values repeat in every record of a file."""
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _repeated(shown: str, ids: list[str]) -> RunError:

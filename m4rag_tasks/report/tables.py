@@ -8,16 +8,18 @@ partner, or its questions do not pair, the row says so instead of a number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from m4rag_tasks import metrics, suite
+from m4rag_tasks import metrics
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.breakdown import Breakdown, breakdowns
+from m4rag_tasks.report.caveats import caveats, lacking
 from m4rag_tasks.report.completeness import Faults, failed_requests, find_faults
 from m4rag_tasks.report.examples import BASE_SETTING, Example
-from m4rag_tasks.report.runs import Run
+from m4rag_tasks.report.runs import Run, partner
 from m4rag_tasks.report.samples import Record
+from m4rag_tasks.report.titles import dataset_title, setting_title
 
 ORACLE_SETTING = "oracle"
 
@@ -39,6 +41,8 @@ class SettingRow:
     questions: int
     languages: int
     averaged: int
+    lacks: tuple[str, ...]
+    """Languages that this row's averages have not and those of another setting have."""
     faults: Mapping[str, str]
     limits: tuple[str, ...]
     retriever: str | None
@@ -57,6 +61,11 @@ class ChangeRow:
     correction: Estimate | None = None
     difference: Estimate | None = None
     p_value: float | None = None
+    mended: int = 0
+    """Questions that are right here and wrong without retrieval."""
+    spoiled: int = 0
+    """Questions that are wrong here and right without retrieval."""
+    mcnemar_p: float | None = None
     languages: int = 0
     problem: str | None = None
 
@@ -120,30 +129,14 @@ def build_report(runs: Sequence[Run], notes: Sequence[str] = (), examples: Seque
     pool = {(run.model, run.dataset, run.setting): kept for run, kept in zip(runs, averaged, strict=True)}
     return Report(
         runs=tuple(map(_run_row, runs)),
-        settings=tuple(map(_setting_row, runs, averaged, faults)),
+        settings=tuple(map(_setting_row, runs, averaged, faults, lacking(runs, averaged))),
         breakdowns=tuple(breakdowns(runs, faults)),
-        changes=tuple(_change(run, pool) for run in runs if not _is(run, BASE_SETTING)),
-        gaps=tuple(_gap(run, pool) for run in runs if not _is(run, ORACLE_SETTING)),
-        notes=(*notes, *_warnings(runs, faults)),
+        changes=tuple(_change(run, pool) for run in runs if run.family != BASE_SETTING),
+        gaps=tuple(_gap(run, pool) for run in runs if run.family != ORACLE_SETTING),
+        notes=(*notes, *caveats(runs, faults, averaged)),
         dataset_titles={run.dataset: dataset_title(run.dataset) for run in runs},
         examples=tuple(examples),
     )
-
-
-def setting_title(setting: str) -> str:
-    """A setting's name for people; a variant keeps its own name behind it."""
-    if setting in suite.SETTINGS:
-        return suite.SETTINGS[setting].title
-    bases = [name for name in suite.SETTINGS if setting.startswith(f"{name}_")]
-    if not bases:
-        return setting
-    base = max(bases, key=len)
-    return f"{suite.SETTINGS[base].title} ({setting[len(base) + 1 :]})"
-
-
-def dataset_title(dataset: str) -> str:
-    """A data set's name for people."""
-    return suite.DATASETS[dataset].title if dataset in suite.DATASETS else dataset
 
 
 _ByLanguage = Mapping[str, Sequence[Record]]
@@ -162,13 +155,9 @@ def _all_have(records: Sequence[Record], key: str) -> bool:
     return bool(records) and all(record.get(key) is not None for record in records)
 
 
-def _is(run: Run, setting: str) -> bool:
-    return run.setting == setting or run.setting.startswith(f"{setting}_")
-
-
-def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults) -> SettingRow:
+def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults, lacks: tuple[str, ...]) -> SettingRow:
     records = _flat(averaged)
-    chances = [1 / len(record["options"]) for record in records if record["options"]]
+    chances = [1 / record["choices"] for record in records]
     return SettingRow(
         model=run.model,
         dataset=run.dataset,
@@ -183,6 +172,7 @@ def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults) -> SettingRow:
         questions=len(run.records),
         languages=len(run.languages),
         averaged=len(averaged),
+        lacks=lacks,
         faults=dict(faults),
         limits=tuple(run.limits),
         retriever=", ".join(run.facts_of("retriever")) or None,
@@ -190,33 +180,32 @@ def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults) -> SettingRow:
 
 
 def _change(run: Run, pool: _Pool) -> ChangeRow:
-    partner, pair, problem = _pair(run, BASE_SETTING, pool)
-    row = ChangeRow(run.model, run.dataset, run.setting, setting_title(run.setting), partner, problem=problem)
+    base, pair, problem = _pair(run, BASE_SETTING, pool)
+    row = ChangeRow(run.model, run.dataset, run.setting, setting_title(run.setting), base, problem=problem)
     if pair is None:
         return row
     without, with_ = _flat(pair[0]), _flat(pair[1])
     try:
         # Macro, so that the difference is the one between the macro means of the settings table.
         difference = metrics.paired_difference(with_, without, by_language=True)
-        return ChangeRow(
-            row.model,
-            row.dataset,
-            row.setting,
-            row.title,
-            partner,
+        return replace(
+            row,
             retention=_or_none(metrics.retention, without, with_),
             correction=_or_none(metrics.correction, without, with_),
             difference=difference.estimate,
             p_value=difference.p_value,
+            mended=difference.only_a,
+            spoiled=difference.only_b,
+            mcnemar_p=difference.mcnemar_p,
             languages=len(pair[0]),
         )
     except RunError as error:
-        return ChangeRow(row.model, row.dataset, row.setting, row.title, partner, problem=str(error))
+        return replace(row, problem=str(error))
 
 
 def _gap(run: Run, pool: _Pool) -> GapRow:
-    partner, pair, problem = _pair(run, ORACLE_SETTING, pool)
-    names = (run.model, run.dataset, run.setting, setting_title(run.setting), partner)
+    oracle, pair, problem = _pair(run, ORACLE_SETTING, pool)
+    names = (run.model, run.dataset, run.setting, setting_title(run.setting), oracle)
     if pair is None:
         return GapRow(*names, problem=problem)
     try:
@@ -228,15 +217,15 @@ def _gap(run: Run, pool: _Pool) -> GapRow:
 
 def _pair(run: Run, base: str, pool: _Pool) -> tuple[str, tuple[_ByLanguage, _ByLanguage] | None, str | None]:
     """The run that `run` is measured against, both cut to the languages complete in both."""
-    variant = run.setting.removeprefix(run.records[0]["setting"])
-    partner = next((name for name in (base + variant, base) if (run.model, run.dataset, name) in pool), None)
-    if partner is None:
+    beside = {setting for model, dataset, setting in pool if (model, dataset) == (run.model, run.dataset)}
+    chosen = partner(run, base, beside)
+    if chosen is None:
         return base, None, f"no {base} run"
-    other, own = pool[run.model, run.dataset, partner], pool[run.model, run.dataset, run.setting]
+    other, own = pool[run.model, run.dataset, chosen], pool[run.model, run.dataset, run.setting]
     shared = [language for language in own if language in other]
     if not shared:
-        return partner, None, f"no language is complete here and in {partner}"
-    return partner, ({name: other[name] for name in shared}, {name: own[name] for name in shared}), None
+        return chosen, None, f"no language is complete here and in {chosen}"
+    return chosen, ({name: other[name] for name in shared}, {name: own[name] for name in shared}), None
 
 
 def _or_none(
@@ -267,22 +256,3 @@ def _run_row(run: Run) -> RunRow:
         caches=tuple(run.facts_of("cache")),
         files=tuple(source.shown for source in run.sources),
     )
-
-
-def _warnings(runs: Sequence[Run], faults: Sequence[Faults]) -> list[str]:
-    """What a reader must know before comparing numbers."""
-    told = []
-    for run, incomplete in zip(runs, faults, strict=True):
-        name = f"{run.model}, {dataset_title(run.dataset)}, {setting_title(run.setting)}"
-        if incomplete:
-            listed = "; ".join(f"{language}: {why}" for language, why in incomplete.items())
-            told.append(f"{name}: incomplete, shown but left out of averages and comparisons ({listed}).")
-        if run.limits:
-            told.append(f"{name}: only a part of the questions was asked ({'; '.join(run.limits)}).")
-        retrievers = run.facts_of("retriever")
-        if len(retrievers) > 1:
-            told.append(f"{name}: its languages were run with different retrievers ({', '.join(retrievers)}).")
-    versions = sorted({version for run in runs for version in run.versions})
-    if len(versions) > 1:
-        told.append(f"The runs were made with different versions of lmms-eval ({', '.join(versions)}).")
-    return told

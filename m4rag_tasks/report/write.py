@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +16,9 @@ from m4rag_tasks.report.examples import pick_examples
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.pictures import FindImage
 from m4rag_tasks.report.runs import load_runs
-from m4rag_tasks.report.tables import Report, build_report
+from m4rag_tasks.report.tables import Report, SettingRow, build_report
+from retrieval_cache.files import atomic_file
+from retrieval_cache.records import CacheWriteError
 
 CSV_COLUMNS = ("model", "dataset", "setting", "language", "metric", "value", "low", "high", "n")
 
@@ -44,13 +44,12 @@ def write_report(
     report = build_report(runs, notes, pick_examples(runs, find_image, examples_per_model))
     folder = Path(out_dir)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "results.csv", results_csv(report))
         _write(folder / "results.json", results_json(report))
         # The page comes last: where it stands, the rest stands too.
         _write(folder / "report.html", render(report, language_names))
-    except OSError as error:
-        raise RunError(f"The report cannot be written to {folder} ({error.strerror}). Name another folder.") from error
+    except CacheWriteError as error:
+        raise RunError(f"The report cannot be written: {error.message} Name another folder.") from error
     return folder / "report.html", report
 
 
@@ -68,14 +67,14 @@ def text_table(report: Report) -> str:
             _percent(row.invalid),
             str(row.failed),
             str(row.questions),
-            f"{row.averaged}/{row.languages}" + ("*" if row.faults or row.limits else ""),
+            f"{row.averaged}/{row.languages}" + ("*" if _has_caveat(row) else ""),
         )
         for row in report.settings
     ]
     lines = _aligned([heads, *rows], left=3)
-    if any(row.faults or row.limits for row in report.settings):
-        lines.append("* incomplete or limited: see the notes")
-    return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
+    if any(map(_has_caveat, report.settings)):
+        lines.append("* incomplete, limited, or without languages that other settings have: see the notes")
+    return _encodable("\n".join([*lines, *(f"note: {note}" for note in report.notes)]))
 
 
 def results_csv(report: Report) -> str:
@@ -118,6 +117,9 @@ def _long_rows(report: Report) -> Iterator[_Line]:
         yield from _figure(where, "macro", "difference", change.difference)
         if change.p_value is not None and change.difference is not None:
             yield (*where, "macro", "difference_p", change.p_value, None, None, change.difference.n)
+        if change.mcnemar_p is not None and change.difference is not None:
+            for metric in ("mended", "spoiled", "mcnemar_p"):
+                yield (*where, "micro", metric, getattr(change, metric), None, None, change.difference.n)
     for gap in report.gaps:
         yield from _figure((gap.model, gap.dataset, gap.setting), "macro", "oracle_gap", gap.gap)
 
@@ -128,24 +130,17 @@ def _figure(where: tuple[str, str, str], language: str, metric: str, estimate: E
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes beside the file first, so that a reader never finds half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner may read; a report is for others.
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as file:
+        file.write(_encodable(text).encode("utf-8"))
 
 
-def _umask() -> int:
-    # There is no way to ask for it but to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _encodable(text: str) -> str:
+    """The text with half characters (lone surrogates, which a model may well write) spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _has_caveat(row: SettingRow) -> bool:
+    return bool(row.faults or row.limits or row.lacks)
 
 
 def _percent(estimate: Estimate | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -83,6 +85,27 @@ def test_nothing_is_loaded_from_outside(page):
     assert not re.search(r"url\(|@import|https?://", page)
 
 
+def test_only_the_pages_own_script_may_run(page):
+    (policy,) = [attrs["content"] for tag, attrs in checked(page).found if tag == "meta" and "http-equiv" in attrs]
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": "'unsafe-inline'",
+        "script-src": f"'sha256-{digest}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_mended_and_spoiled_questions_are_counted_on_the_page(page):
+    # In each of six languages one question became right and one wrong.
+    assert '<span class="up">+6</span><br><span class="down">−6</span>' in page
+    assert "McNemar 1.000" in page
+
+
 def test_tables_can_be_sorted_by_keyboard_and_scroll_in_place(page):
     found = checked(page).found
     assert any(tag == "button" and attrs.get("type") == "button" for tag, attrs in found)
@@ -157,7 +180,9 @@ def test_empty_report_renders(tmp_path):
     checked(render(build_report([]), {}))
 
 
-@pytest.mark.parametrize("image_id", ["../../etc/passwd", "/etc/passwd", "..\\x", "C:\\x.png", "a\0b", ""])
+@pytest.mark.parametrize(
+    "image_id", ["../../etc/passwd", "/etc/passwd", "..\\x", "C:\\x.png", "a\0b", "", ".", "./", "/", "\\"]
+)
 def test_image_ids_that_climb_out_are_never_looked_up(image_id):
     def find_image(*_):
         raise AssertionError("looked up")

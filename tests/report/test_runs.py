@@ -160,6 +160,11 @@ def test_empty_file(tmp_path):
         ("score", None, "has no score"),
         ("score", 0.5, "has a score other than 0 and 1"),
         ("options", "abc", "'options' that cannot be used"),
+        ("options", ["a", 2], "has options that are not text"),
+        ("gold", "2", "'gold' that cannot be used"),
+        ("gold", 0, "has a right answer that is none of its options"),
+        ("gold", 5, "has a right answer that is none of its options"),
+        ("gold", True, "has a right answer that is none of its options"),
         ("passages", ["p1"], "has passages that cannot be used"),
         ("strict", 2, "has a strict score other than 0 and 1"),
     ],
@@ -218,6 +223,25 @@ def test_answers_can_be_scored_again_under_another_rule(tmp_path):
     records = load_runs([tmp_path], rule="reference")[0].records
     assert [record.get("score") for record in records] == [1, 0, None]
     assert records[2]["parse"] == "failed_request"
+
+
+def test_no_right_answer_is_never_matched_by_an_answer_that_says_nothing(tmp_path):
+    make.write_task(tmp_path, "norag", "en", [make.record(1, "en", "norag", 1, gold=None, response="?")])
+    with pytest.raises(RunError, match="'gold' that cannot be used"):
+        load_runs([tmp_path], rule="reference")
+
+
+def test_texts_are_left_on_disk_and_read_with_the_prompt(tmp_path):
+    make.write_run(tmp_path, {"mmrag": {"am": [1]}})
+    (run,) = load_runs([tmp_path])
+    (record,) = run.records
+    assert make.QUESTION["am"] not in str(record)
+    assert "Article 1" not in str(record)
+    assert (record["choices"], record["best_score"]) == (4, 1.0)
+    place = run.places["1-am"]
+    stored = read_exchange(place.path, place.offset).record
+    assert stored["question"] == make.QUESTION["am"]
+    assert stored["options"] == make.OPTIONS["am"]
 
 
 def test_prompt_and_response_of_one_question_are_read_where_they_stand(tmp_path):

@@ -57,6 +57,9 @@ def test_retention_and_correction(report):
     assert (row.correction.value, row.correction.n) == (1, 3)
     assert row.difference.value == pytest.approx(1 / 8)
     assert 0 < row.p_value <= 1
+    # am 3, 4 and en 4 against am 2 and en 3.
+    assert (row.mended, row.spoiled) == (3, 2)
+    assert row.mcnemar_p == 1
     assert row.partner == "norag"
     assert "norag" not in [row.setting for row in report.changes]
 
@@ -103,9 +106,26 @@ def test_variant_is_compared_with_its_own_norag_where_there_is_one(tmp_path):
         for variant, value in (("", 1), ("promptam_", score)):
             records = [make.record(n, "am", setting, value) for n in (1, 2)]
             make.write_task(tmp_path, setting, "am", records, task=f"m4rag_mini_{setting}_{variant}am")
-    row = row_of(report_of(tmp_path).changes, "mmrag_promptam")
+    report = report_of(tmp_path)
+    row = row_of(report.changes, "mmrag_promptam")
     assert row.partner == "norag_promptam"
     assert row.difference.value == 1
+    cells = report.breakdowns[0].rows["am"]
+    assert cells["mmrag_promptam"].change == 1
+    assert cells["mmrag"].change == 0
+    # Prompts are not retrieval: two runs without retrieval are not set against each other.
+    assert cells["norag"].change is cells["norag_promptam"].change is None
+    assert [row.setting for row in report.changes] == ["mmrag", "mmrag_promptam"]
+
+
+def test_variant_is_compared_with_plain_norag_where_it_has_none_of_its_own(tmp_path):
+    make.write_run(tmp_path, {"norag": {"am": [0, 1]}})
+    records = [make.record(n, "am", "mmrag", 1) for n in (1, 2)]
+    make.write_task(tmp_path, "mmrag", "am", records, task="m4rag_mini_mmrag_promptam_am")
+    make.write_results(tmp_path, {})
+    report = report_of(tmp_path)
+    assert row_of(report.changes, "mmrag_promptam").partner == "norag"
+    assert report.breakdowns[0].rows["am"]["mmrag_promptam"].change == 1 / 2
 
 
 def test_failed_requests_make_a_language_incomplete(tmp_path):

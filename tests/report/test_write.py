@@ -48,6 +48,8 @@ def test_csv_holds_every_figure(runs, tmp_path):
     assert float(figures["mmrag", "micro", "retention"]["value"]) == pytest.approx(3 / 5)
     assert float(figures["mmrag", "macro", "difference"]["value"]) == pytest.approx(1 / 8)
     assert figures["mmrag", "micro", "correction"]["n"] == "3"
+    assert [figures["mmrag", "micro", name]["value"] for name in ("mended", "spoiled")] == ["3", "2"]
+    assert float(figures["mmrag", "micro", "mcnemar_p"]["value"]) == 1
 
 
 def test_json_holds_the_tables(runs, tmp_path):
@@ -66,7 +68,21 @@ def test_folder_that_cannot_be_made(runs, tmp_path):
 
 def test_no_scraps_are_left(runs, tmp_path):
     page, _ = write_report([runs], tmp_path / "report", no_image, {})
-    assert not [path for path in page.parent.iterdir() if path.name.startswith(".")]
+    assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "results.csv", "results.json"]
+
+
+def test_half_characters_are_spelled_out(tmp_path):
+    half = "\ud83d"
+    record = make.record(1, "en", "norag", 1, question_id=f"1{half}", question=half, country=half)
+    path = make.write_task(tmp_path / "runs", "norag", "en", [])
+    path.write_text(json.dumps(make.sample(0, record, f'{half}{{"answer": 2}}')) + "\n", encoding="utf-8")
+    results = make.write_results(tmp_path / "runs", {})
+    content = {**json.loads(results.read_text(encoding="utf-8")), "model_name": f"model{half}"}
+    results.write_text(json.dumps(content), encoding="utf-8")
+    page, report = write_report([tmp_path / "runs"], tmp_path / "report", no_image, {})
+    assert "\\ud83d" in page.read_text(encoding="utf-8")
+    assert text_table(report).splitlines()[1].startswith("model\\ud83d")
+    assert json.loads((page.parent / "results.json").read_text(encoding="utf-8"))["settings"][0]["questions"] == 1
 
 
 def test_terminal_table_is_aligned(runs, tmp_path):
@@ -110,6 +126,13 @@ def test_examples_show_what_each_setting_said(tmp_path):
         ("2", "Article 2", "0.500"),
     ]
     assert with_.prompt.startswith("Answer the question.")
+
+
+def test_examples_of_a_variant_are_measured_against_its_own_norag(tmp_path):
+    for setting, variant, score in (("norag", "", 1), ("norag", "promptam_", 0), ("mmrag", "promptam_", 1)):
+        record = make.record(1, "am", setting, score)
+        make.write_task(tmp_path, setting, "am", [record], task=f"m4rag_mini_{setting}_{variant}am")
+    assert pick_examples(load_runs([tmp_path]), no_image)[0].kind == "mended"
 
 
 def test_oracle_alone_mends_nothing(tmp_path):
