@@ -14,6 +14,8 @@ from m4rag_tasks.errors import M4ragError, UnknownNameError
 if TYPE_CHECKING:
     from retrieval_cache import CacheEntry
 
+MAX_K = 1000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 1 found something wrong, 2 misused."""
@@ -130,7 +132,7 @@ def cache_verify(options: argparse.Namespace) -> int:
         bad += bool(problems)
         print(f"{entry.dataset} {entry.setting} {entry.folder.name}: {'; '.join(problems) or 'ok'}")
     print(f"{len(entries) - bad} of {len(entries)} caches in {root} are sound.")
-    return 1 if bad else 0
+    return 0 if entries and not bad else 1
 
 
 def report(options: argparse.Namespace) -> int:
@@ -155,11 +157,15 @@ def report(options: argparse.Namespace) -> int:
 
 def _resolve_all(names: Sequence[str]) -> list[suite.Task]:
     chosen = {task.name: task for name in ",".join(names).split(",") if name for task in suite.resolve(name)}
+    if not chosen:
+        raise UnknownNameError("No task is named. List them with: m4rag tasks")
     return list(chosen.values())
 
 
 def _datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting]]:
     """The (data set, setting) pairs that a build is asked for: by axes or by task names."""
+    if options.tasks and (options.dataset or options.setting):
+        raise UnknownNameError("Name tasks, or --dataset and --setting, not both.")
     if options.tasks:
         chosen = _resolve_all(options.tasks)
     elif options.dataset:
@@ -173,11 +179,10 @@ def _datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Data
     return searching
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
+def _passages(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_K:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_K}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,6 +226,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from retrieval_cache import retriever_names
+
     group = verbs.add_parser("cache", help="the retrieval cache: build, info, verify")
     actions = group.add_subparsers(required=True, metavar="ACTION")
 
@@ -229,14 +236,18 @@ def _add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     action.add_argument("--dataset")
     action.add_argument("--setting")
     action.add_argument("--corpus", type=Path, help="articles as JSONL, plain or .gz (default: the data set's own)")
-    action.add_argument("--retriever", help="another retriever than the setting's own (tasks will not read it)")
-    action.add_argument("--k", type=_positive, default=suite.TOP_K, help="passages per question (default: %(default)s)")
+    action.add_argument(
+        "--retriever",
+        choices=retriever_names(),
+        help="another retriever than the setting's own (tasks will not read it)",
+    )
+    action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
     action.set_defaults(verb=cache_build)
 
     action = actions.add_parser("info", help="what is in the cache folder")
     action.set_defaults(verb=cache_info)
 
-    action = actions.add_parser("verify", help="check every checksum")
+    action = actions.add_parser("verify", help="check all passages and hits against their checksums")
     action.set_defaults(verb=cache_verify)
 
 

@@ -120,7 +120,13 @@ def _load(dataset: Dataset, part: int) -> datasets.Dataset:
     import datasets
 
     place = source(dataset, part)
-    return datasets.load_dataset(place.path, place.name, split=dataset.split, **place.kwargs)
+    try:
+        return datasets.load_dataset(place.path, place.name, split=dataset.split, **place.kwargs)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(
+            f"{dataset.title}: {place.name or place.path} cannot be loaded ({error}). "
+            f"Without the hub, name a folder with a copy by {DATA_VARIABLE}."
+        ) from error
 
 
 def _select(table: datasets.Dataset, code: str) -> datasets.Dataset:
@@ -203,12 +209,17 @@ def _only(values: list[str] | None) -> str | None:
 # --- images -----------------------------------------------------------------
 
 _images_shown = True
+# Data sets whose rows hold their images. The harness scores rows without that column.
+_embedded: set[str] = set()
 
 
-def hide_images() -> None:
-    """Say that the model of this process never looks at images, so none need be there."""
-    global _images_shown  # noqa: PLW0603 - one process evaluates one model
-    _images_shown = False
+def show_images(shown: bool) -> None:
+    """Say whether the model to come looks at images; if it never does, none need be there.
+
+    A process may evaluate several models one after the other, so each start sets this anew.
+    """
+    global _images_shown  # noqa: PLW0603 - the harness gives hooks no other way to know its model
+    _images_shown = shown
 
 
 def image_folder(dataset: Dataset) -> Path | None:
@@ -239,9 +250,11 @@ def image_status(dataset: Dataset, doc: Mapping[str, Any]) -> str:
     """
     if not _images_shown:
         return "not shown"
-    if doc.get("image") is not None or find_image(dataset, doc["image_path"]) is not None:
+    if dataset.key in _embedded or doc.get("image") is not None:
         return "shown"
-    if os.environ.get(MISSING_IMAGES_VARIABLE) == "blank":
+    if find_image(dataset, doc["image_path"]) is not None:
+        return "shown"
+    if _blanks_asked_for():
         return "blank"
     folder = image_folder(dataset)
     where = f"in {folder}" if folder else f"(rows of {dataset.hub_id} name images, they do not hold them)"
@@ -252,9 +265,17 @@ def image_status(dataset: Dataset, doc: Mapping[str, Any]) -> str:
     )
 
 
+def _blanks_asked_for() -> bool:
+    value = os.environ.get(MISSING_IMAGES_VARIABLE, "")
+    if value not in ("", "blank"):
+        raise DataError(f"{MISSING_IMAGES_VARIABLE} is {value!r}; the only value it takes is 'blank'.")
+    return value == "blank"
+
+
 def check_images(dataset: Dataset, table: datasets.Dataset) -> None:
     """Raise `MissingImageError` for the first row whose image is missing. Decodes nothing."""
     if "image" in table.column_names:
+        _embedded.add(dataset.key)
         return
     for doc in table.select_columns(["qa_id", "lang", "image_path"]):
         image_status(dataset, doc)

@@ -29,7 +29,8 @@ def run_demo(folder: Path) -> int:
     Raises `RunError` if lmms-eval leaves no samples, with the end of its log.
     """
     build_caches()
-    runs = folder / "runs"
+    # A name of our own: what is removed here must never be somebody else's folder.
+    runs = folder / "m4rag-demo-runs"
     if runs.exists():
         shutil.rmtree(runs)
     evaluate(runs, folder / "lmms-eval.log")
@@ -64,6 +65,11 @@ def evaluate(runs: Path, log: Path) -> None:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
     # The harness exits with 0 even when it failed, so the samples are what counts.
-    if not list(runs.rglob("*_samples_*.jsonl")):
+    answered = {path.stem.split("_samples_", 1)[1] for path in runs.rglob("*_samples_*.jsonl")}
+    missing = [task.name for task in suite.select(MINI.key) if task.name not in answered]
+    if missing:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-TAIL_LINES:])
-        raise RunError(f"lmms-eval left no samples in {runs}. The end of its log ({log}):\n{tail}")
+        raise RunError(
+            f"lmms-eval left no samples of {len(missing)} tasks in {runs}, e.g. {missing[0]}. "
+            f"The end of its log ({log}):\n{tail}"
+        )

@@ -47,7 +47,6 @@ def leaf(task: Task) -> str:
     return (
         f"{MARK}include: _{task.group}\n"
         f"task: {task.name}\n"
-        f"task_alias: {task.language.code}\n"
         f"process_docs: !function m4rag_tasks.hooks.docs__{task.dataset.key}__{task.language.code}\n"
         f"metadata: !function m4rag_tasks.hooks.metadata__{axes}\n"
     )
@@ -109,5 +108,5 @@ def write(folder: Path = TASKS_FOLDER) -> list[Difference]:
 def _generated_files(folder: Path) -> Iterable[Path]:
     """Files that carry our mark, and stray YAMLs: the harness would take those for tasks."""
     for path in folder.rglob("*"):
-        if path.is_file() and (path.suffix == ".yaml" or path.read_text(encoding="utf-8").startswith(MARK)):
+        if path.is_file() and (path.suffix == ".yaml" or path.read_bytes().startswith(MARK.encode())):
             yield path

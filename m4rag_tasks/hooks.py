@@ -165,8 +165,14 @@ def _target(dataset: str) -> Callable[[Doc], str]:
 def _score(dataset: str, setting: str) -> Callable[[Doc, Sequence[str]], dict[str, Any]]:
     def score(doc: Doc, results: Sequence[str]) -> dict[str, Any]:
         answer = results[0] if results and isinstance(results[0], str) else ""
-        record = make_record(DATASETS[dataset], SETTINGS[setting], doc, answer)
-        failed = record["parse"] == "failed_request"
+        try:
+            record = make_record(DATASETS[dataset], SETTINGS[setting], doc, answer)
+        except Exception as error:
+            # Whatever changed under the run's feet (a picture, the cache): raising here would make the
+            # harness drop every answer. The question goes unscored, and the task visibly incomplete.
+            logger.exception("question %s-%s cannot be scored", doc.get("qa_id"), doc.get("lang"))
+            record = {"question_id": f"{doc.get('qa_id')}-{doc.get('lang')}", "parse": "unscored", "fault": str(error)}
+        failed = "score" not in record
         return {
             "accuracy": record,
             "micro": record.get("score", math.nan),
@@ -224,7 +230,8 @@ def mean_score(records: Sequence[Record]) -> float:
     failed = [record["question_id"] for record in records if "score" not in record]
     if failed:
         logger.error(
-            "%d of %d requests failed, e.g. %s: the task is incomplete and has no accuracy. Run it again.",
+            "%d of %d questions have no answer or no score, e.g. %s: the task is incomplete and has no accuracy."
+            " Run it again; with --use_cache remove that cache first, for it keeps failed requests.",
             len(failed),
             len(records),
             failed[0],

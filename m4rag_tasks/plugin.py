@@ -46,6 +46,10 @@ def _index_our_tasks() -> None:
 
     @functools.wraps(initialize_tasks)
     def initialize_with_ours(self: Any, include_path: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        from m4rag_tasks.datasets import show_images
+
+        # A new start: the harness indexes tasks before it makes the model, which may be another one.
+        show_images(True)
         paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
         # Ours come last: a folder that the user names wins a name clash.
         return initialize_tasks(self, [*paths, str(TASKS_FOLDER)], *args, **kwargs)
@@ -53,12 +57,18 @@ def _index_our_tasks() -> None:
     @functools.wraps(match_tasks)
     def match_and_check(self: Any, task_list: list[str]) -> list[str]:
         names = match_tasks(self, task_list)
-        _check_before_model_loads(names)
+        _check_before_model_loads([name for name in names if _is_ours(self.task_index[name])])
         return names
 
     initialize_with_ours.m4rag = True  # type: ignore[attr-defined]
     TaskManager.initialize_tasks = initialize_with_ours
     TaskManager.match_tasks = match_and_check
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    """Whether a task of the harness's index is one of our files (tags have no file: -1)."""
+    path = entry["yaml_path"]
+    return path == -1 or TASKS_FOLDER in Path(path).parents
 
 
 def _check_before_model_loads(names: list[str]) -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from m4rag_tasks import datasets, hooks, suite
-from m4rag_tasks.errors import M4ragError
+from m4rag_tasks import datasets, hooks, retrieval, suite
+from m4rag_tasks.errors import DataError, M4ragError
 from m4rag_tasks.suite import Dataset, Language, Task
-from retrieval_cache import CacheError
+from retrieval_cache import CacheError, verify
 
 if TYPE_CHECKING:
     import datasets as hf_datasets
@@ -61,9 +61,11 @@ def preflight(tasks: Sequence[Task], *, images: bool = True) -> list[Finding]:
     """
     findings: list[Finding] = []
     opened: set[tuple[str, str]] = set()
+    datasets.show_images(True)
     for task in tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None):
         try:
             hooks.check_task(task)
+            _verify_cache(task)
             rows = _rows(task.dataset, task.language)
             for doc in rows.remove_columns([name for name in rows.column_names if name == "image"]):
                 hooks.render(task.dataset, task.setting, datasets.row(task.dataset, doc))
@@ -73,6 +75,19 @@ def preflight(tasks: Sequence[Task], *, images: bool = True) -> list[Finding]:
         except (M4ragError, CacheError) as error:
             findings.append(Finding(task.name, str(error)))
     return findings
+
+
+def _verify_cache(task: Task) -> None:
+    """Every checksum of the cache, which a run looks at only in part."""
+    if task.setting.retriever:
+        problems = _cache_problems(task.dataset.key, task.setting.name)
+        if problems:
+            raise DataError("; ".join(problems))
+
+
+@functools.lru_cache(maxsize=64)
+def _cache_problems(dataset: str, setting: str) -> tuple[str, ...]:
+    return tuple(verify(retrieval.open_cache(dataset, setting).folder, retrieval.cache_root()))
 
 
 @functools.lru_cache(maxsize=64)

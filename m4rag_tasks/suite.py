@@ -184,7 +184,9 @@ def resolve(name: str) -> list[Task]:
     tasks = all_tasks()
     if name in tasks:
         return [tasks[name]]
-    members = [task for task in tasks.values() if name in (task.group, f"m4rag_{task.dataset.key}")]
+    # The tag that a group lists its leaves by can be named on the command line too.
+    group = name.removesuffix("_languages")
+    members = [task for task in tasks.values() if group in (task.group, f"m4rag_{task.dataset.key}")]
     if members:
         return members
     groups = {task.group for task in tasks.values()}

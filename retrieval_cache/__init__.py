@@ -26,7 +26,8 @@ from typing import Any
 _EXPORTS = {
     "build": ["build_cache"],
     "cache": ["Cache"],
-    "corpus": ["file_sha256", "read_articles"],
+    "corpus": ["read_articles"],
+    "files": ["file_sha256"],
     "manifest": ["Manifest"],
     "records": [
         "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",

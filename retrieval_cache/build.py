@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from retrieval_cache.arrow import fixed_lists, from_fixed_lists, read_table, write_table
 from retrieval_cache.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.chunk import Chunker, chunker_libraries
 from retrieval_cache.corpus import ArticleReader, read_articles
+from retrieval_cache.current import note_build, selection
 from retrieval_cache.files import (
     Progress,
     artefact_lock,
@@ -28,7 +28,7 @@ from retrieval_cache.files import (
     remove_files,
     write_json,
 )
-from retrieval_cache.images import images_sha256, is_remote, query_image, resolve_image
+from retrieval_cache.images import images_sha256, is_remote, pictures_sha256, query_image, resolve_image
 from retrieval_cache.manifest import Manifest, passages_key
 from retrieval_cache.parallel import ordered_map
 from retrieval_cache.passages import FILE as PASSAGES_FILE
@@ -38,12 +38,15 @@ from retrieval_cache.records import (
     BuildSpec,
     CacheCorrupt,
     CacheIncomplete,
+    CacheMismatch,
+    CacheWriteError,
     CorpusError,
     Passage,
     Query,
     content_key,
 )
 from retrieval_cache.retrievers import Retriever, make_retriever
+from retrieval_cache.searches import PARTS, distinct
 from retrieval_cache.stages import complete
 from retrieval_cache.store import (
     MANIFEST_FILE,
@@ -53,26 +56,16 @@ from retrieval_cache.store import (
     passages_folder,
 )
 
-QUERY_BLOCK = 256
-"""Searches per partial file: what a killed build may lose."""
-
-_PARTS = "part-*.arrow"
-_Part = tuple[np.ndarray, np.ndarray]
-
 
 def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress = lambda line: None) -> Cache:
     """Make (or finish, or just open) the cache of `spec` and `queries` under `root`.
 
     `progress` gets a line per stage. Raises CorpusError for articles, images or
     queries that cannot be used and for queries without any hit, CacheWriteError
-    when the disk refuses.
+    when the disk refuses. The cache becomes the one that `find_cache` takes
+    where several fit, also if there was nothing left to make.
     """
     return _Build(spec, queries, Path(root), progress).run()
-
-
-build = build_cache
-"""Short name for those who import it from this module; the package cannot export
-it, because there `build` is this module."""
 
 
 class _Build:
@@ -84,31 +77,38 @@ class _Build:
             progress(f"{spec.retriever.name} does not look at images; the image folder is not read")
         # Text retrievers do not see images, so the root must not change their keys.
         self.image_root = spec.image_root if self.retriever.uses_images else None
+        self.pictures: dict[str, str | None] | None = None  # query id → sha256, once they were read
 
     def run(self) -> Cache:
         manifest = self._manifest(*self._passages())
         folder = hits_folder(self.root, manifest.dataset, manifest.setting, manifest.key)
-        cache = self._finished(folder)
-        if cache is None or any(folder.glob(_PARTS)):
+        cache, made = self._finished(folder), False
+        if cache is None or any(folder.glob(PARTS)):
             with artefact_lock(self.root, folder, self.progress):
                 cache = self._finished(folder)  # another build may have made it meanwhile
                 if cache is None:
                     self._hits(folder, manifest)
-                    cache = open_cache(folder, self.root)
-                remove_files(folder, _PARTS)
+                    cache, made = open_cache(folder, self.root), True
+                remove_files(folder, PARTS)
+        self._note(cache, made)
         self.progress(f"ready: {folder}, {len(self.queries):,} queries, k = {self.spec.k}")
         return cache
+
+    def _note(self, cache: Cache, made: bool) -> None:
+        """Note this build as the last of its selection."""
+        chosen = selection(self.spec.retriever, self.spec.chunker, self.spec.k)
+        try:
+            note_build(self.root, cache.folder.parent, chosen, cache.key, self.progress)
+        except CacheWriteError as error:
+            if made:
+                raise
+            # It was there whole, perhaps on a read-only disk: worth opening all the same.
+            self.progress(f"note: this cache is not noted as the last build, because {error.message}")
 
     def _passages(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Cut the corpus if need be; returns its meta.json and the versions that shaped it."""
         corpus, chunker = self.spec.corpus, self.spec.chunker
-        try:
-            sha = file_sha256(corpus)
-        except OSError as error:
-            raise CorpusError(
-                f"the corpus file {corpus} cannot be read ({error.strerror}).",
-                "Check the path, or fetch the corpus.",
-            ) from error
+        sha = _corpus_sha256(corpus)
         libraries = chunker_libraries(chunker)
         key = passages_key(sha, chunker, libraries)
         folder = passages_folder(self.root, key)
@@ -116,7 +116,7 @@ class _Build:
         def make() -> tuple[list[str], dict[str, Any]]:
             self.progress(f"passages: cutting {corpus}")
             reader = read_articles(corpus)
-            count = write_passages(folder / PASSAGES_FILE, self._cut(reader))
+            count = write_passages(folder / PASSAGES_FILE, self._cut(reader, sha))
             facts = {"sha256": sha, "articles": reader.read, "skipped": reader.skipped}
             return [PASSAGES_FILE], facts | {"passages": count}
 
@@ -130,11 +130,15 @@ class _Build:
             raise CorpusError(f"{corpus} gives no passage.", "Check that it is the right file.")
         return meta, libraries
 
-    def _cut(self, reader: ArticleReader) -> Iterator[Passage]:
+    def _cut(self, reader: ArticleReader, sha: str) -> Iterator[Passage]:
+        """The passages of a corpus, which must still have its sha256 after the last of them."""
         chunker = Chunker(self.spec.chunker)
         articles = tqdm(reader, "cutting articles", delay=2, disable=None)
         for passages in ordered_map(lambda article: list(chunker.passages(article)), articles):
             yield from passages
+        # The key was computed from that sha256: other passages must not be filed under it.
+        if _corpus_sha256(reader.path) != sha:
+            raise CorpusError(f"the corpus file {reader.path} changed while it was being read.", "Build again.")
 
     def _manifest(self, passages: dict[str, Any], libraries: dict[str, str]) -> Manifest:
         """The manifest, complete but for its entry of the hits file."""
@@ -167,7 +171,8 @@ class _Build:
 
     def _images(self, passages: PassageTable) -> dict[str, str | None]:
         """Digests of the pictures that will be read, so that new pictures give a new key."""
-        queries = images_sha256((query.id, query_image(query)) for query in self.queries)
+        self.pictures = pictures_sha256((query.id, query_image(query)) for query in self.queries)
+        queries = images_sha256(self.pictures)
         if self.image_root is None:
             return {"passages": None, "queries": queries}
         if not self.image_root.is_dir():
@@ -177,7 +182,7 @@ class _Build:
             for address, owner in sorted(passages.images().items())
             if not is_remote(address)
         ]
-        return {"passages": images_sha256(files), "queries": queries}
+        return {"passages": images_sha256(pictures_sha256(files)), "queries": queries}
 
     def _index(self, manifest: Manifest) -> Path:
         """The folder of the index, made if need be."""
@@ -197,7 +202,7 @@ class _Build:
             return open_cache(folder, self.root)
         except CacheIncomplete:
             return None
-        except CacheCorrupt as error:
+        except (CacheCorrupt, CacheMismatch) as error:  # the latter for another format
             self.progress(f"making hits again, because {error.message}")
             return None
 
@@ -205,51 +210,14 @@ class _Build:
         """Search all queries, write the hits and then the manifest."""
         remove_files(folder, MANIFEST_FILE)
         index = self._index(manifest)
-        searches, place = self._searches()
-        self.progress(f"hits: {len(searches):,} searches for {len(self.queries):,} queries")
-        parts = list(self._parts(index, folder, searches))
-        rows = np.concatenate([part[0] for part in parts])[place]
-        scores = np.concatenate([part[1] for part in parts])[place]
+        searches = distinct(self.queries, self.pictures or {})
+        self.progress(f"hits: {len(searches.queries):,} searches for {len(self.queries):,} queries")
+        rows, scores = searches.run(folder, self.spec.k, lambda: self.retriever.open(index))
         self._refuse_empty(rows)
-        self._count_strangers(scores)
-        write_hits(folder / HITS_FILE, self.queries, rows, scores)
+        queries = {**manifest.queries, "unmatched": self._count_unmatched(scores)}
+        write_hits(folder / HITS_FILE, self.queries, rows, scores, self.pictures)
         files = {**manifest.files, HITS_FILE: describe_file(folder / HITS_FILE)}
-        write_json(folder / MANIFEST_FILE, replace(manifest, files=files).to_json())
-
-    def _parts(self, index: Path, folder: Path, searches: list[Query]) -> Iterator[_Part]:
-        """Rows and scores block by block, from earlier tries where they finished one."""
-        searcher = None
-        starts = range(0, len(searches), QUERY_BLOCK)
-        for number, start in enumerate(tqdm(starts, "searching", delay=2, disable=None)):
-            block = searches[start : start + QUERY_BLOCK]
-            path = folder / f"part-{number:05d}.arrow"
-            part = self._read_part(path, len(block))
-            if part is None:
-                searcher = searcher or self.retriever.open(index)
-                part = searcher.search(block, self.spec.k)
-                write_table(path, {"rows": fixed_lists(part[0]), "scores": fixed_lists(part[1])})
-            yield part
-
-    def _searches(self) -> tuple[list[Query], np.ndarray]:
-        """One query per distinct search, and for each query the number of its search."""
-        numbers: dict[Any, int] = {}
-        searches, place = [], []
-        for query in self.queries:
-            key = self.retriever.search_key(query)
-            if key not in numbers:
-                numbers[key] = len(searches)
-                searches.append(query)
-            place.append(numbers[key])
-        return searches, np.asarray(place)
-
-    def _read_part(self, path: Path, count: int) -> _Part | None:
-        """A block that an earlier build finished, or None."""
-        try:
-            table = read_table(path)
-            rows, scores = (from_fixed_lists(table[n], self.spec.k) for n in ("rows", "scores"))
-        except (FileNotFoundError, CacheCorrupt, KeyError):
-            return None
-        return (rows, scores) if len(rows) == count else None
+        write_json(folder / MANIFEST_FILE, replace(manifest, queries=queries, files=files).to_json())
 
     def _refuse_empty(self, rows: np.ndarray) -> None:
         """A query without hits must never reach a model as a prompt without context."""
@@ -262,15 +230,26 @@ class _Build:
                 "Add articles in their language to the corpus, or use a dense retriever.",
             )
 
-    def _count_strangers(self, scores: np.ndarray) -> None:
-        """Say how many queries BM25 could only give arbitrary passages: all score 0."""
-        strangers = np.flatnonzero(scores[:, 0] == 0)
-        if len(strangers):
+    def _count_unmatched(self, scores: np.ndarray) -> int:
+        """How many queries got passages that no term speaks for: their best score is 0."""
+        unmatched = np.flatnonzero(scores[:, 0] == 0)
+        if len(unmatched):
             self.progress(
-                f"note: {len(strangers):,} of {len(self.queries):,} queries share no term with any passage, "
-                f"e.g. {self.queries[strangers[0]].id!r}; their passages have score 0. "
-                "Are there articles in their language?"
+                f"note: the best score is 0 for {len(unmatched):,} of {len(self.queries):,} queries, "
+                f"e.g. {self.queries[unmatched[0]].id!r}: they have no term in common with any passage, or "
+                "only terms without weight. Their passages are arbitrary. Are there articles in their language?"
             )
+        return len(unmatched)
+
+
+def _corpus_sha256(corpus: Path) -> str:
+    try:
+        return file_sha256(corpus)
+    except OSError as error:
+        raise CorpusError(
+            f"the corpus file {corpus} cannot be read ({error.strerror}).",
+            "Check the path, or fetch the corpus.",
+        ) from error
 
 
 def _checked(queries: Iterable[Query], with_images: bool) -> list[Query]:

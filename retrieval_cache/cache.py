@@ -6,33 +6,46 @@ are memory-mapped, so worker threads and processes share one copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from retrieval_cache.arrow import fixed_lists, from_fixed_lists, read_table, write_batches
+from retrieval_cache.images import picture_sha256
 from retrieval_cache.manifest import Manifest
 from retrieval_cache.passages import PassageTable
 from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, RetrievedPassage
 
 HITS_FILE = "hits.arrow"
+_COLUMNS = ["query_id", "query_digest", "rows", "scores"]
+_PICTURE = "picture"  # only where pictures were searched with: sha256, null for a query without one
 
 
-def write_hits(path: Path, queries: list[Query], rows: np.ndarray, scores: np.ndarray) -> None:
+def write_hits(
+    path: Path,
+    queries: list[Query],
+    rows: np.ndarray,
+    scores: np.ndarray,
+    pictures: Mapping[str, str | None] | None = None,
+) -> None:
     """Write hits: rows int32 [n, k] (-1: none), scores float32 [n, k] (NaN: none).
 
-    `queries` are in the order of their ids, which readers check.
+    `queries` are in the order of their ids, which readers check. `pictures`
+    maps their ids to the sha256 of the pictures searched with; None if the
+    retriever does not look at pictures.
     """
-    batch = pa.record_batch(
-        {
-            "query_id": pa.array([query.id for query in queries], pa.string()),
-            "query_digest": pa.array([query.digest() for query in queries], pa.string()),
-            "rows": fixed_lists(rows.astype(np.int32)),
-            "scores": fixed_lists(scores.astype(np.float32)),
-        }
-    )
+    arrays = [
+        pa.array([query.id for query in queries], pa.string()),
+        pa.array([query.digest() for query in queries], pa.string()),
+        fixed_lists(rows.astype(np.int32)),
+        fixed_lists(scores.astype(np.float32)),
+    ]
+    columns = dict(zip(_COLUMNS, arrays, strict=True))
+    if pictures is not None:
+        columns[_PICTURE] = pa.array([pictures[query.id] for query in queries], pa.string())
+    batch = pa.record_batch(columns)
     write_batches(path, batch.schema, [batch])
 
 
@@ -45,10 +58,14 @@ class Cache:
         self.passages = PassageTable(passages)
         self._fix = fix
         table = read_table(hits)
-        if table.schema.names != ["query_id", "query_digest", "rows", "scores"]:
+        seen = manifest.images["queries"] is not None
+        if table.schema.names != _COLUMNS + [_PICTURE] * seen:
             raise CacheCorrupt(f"{hits} does not have the columns of a hits file.", fix)
         self._ids = table["query_id"].to_pylist()
         self._digests = table["query_digest"]
+        self._pictures = table[_PICTURE] if seen else None
+        # Threads share it without a lock: at worst two hash the same picture.
+        self._picture_now: dict[Path, str] = {}
         self._rows = from_fixed_lists(table["rows"], manifest.k)
         self._scores = from_fixed_lists(table["scores"], manifest.k)
         self._place = {query_id: place for place, query_id in enumerate(self._ids)}
@@ -67,7 +84,9 @@ class Cache:
         """The passages retrieved for `query`, best first: at least one, at most k.
 
         Raises CacheMismatch if the cache has no such query id or was made for
-        another text or image under this id; never returns an empty list.
+        another text, image id or picture; never returns an empty list. The
+        picture itself is compared where it was searched with and the query
+        brings it; each file is read once.
         """
         place = self._find(query.id)
         if self._digests[place].as_py() != query.digest():
@@ -76,6 +95,7 @@ class Cache:
                 f"or the image of query {query.id!r} changed.",
                 self._fix,
             )
+        self._check_picture(place, query)
         found = []
         for rank, (row, score) in enumerate(self._ranked(place), start=1):
             p = self.passages[row]
@@ -103,6 +123,21 @@ class Cache:
         ordered = np.sort(self._rows, axis=1)
         if ((ordered[:, :-1] == ordered[:, 1:]) & (ordered[:, 1:] >= 0)).any():
             yield f"{self.folder}: a passage stands twice in one ranking."
+
+    def _check_picture(self, place: int, query: Query) -> None:
+        """Refuse hits that another picture under the same image id was searched with for."""
+        searched = self._pictures[place].as_py() if self._pictures is not None else None
+        path = query.image_path
+        if searched is None or path is None or not path.is_file():
+            return
+        if path not in self._picture_now:
+            self._picture_now[path] = picture_sha256(path)
+        if self._picture_now[path] != searched:
+            raise CacheMismatch(
+                f"the picture {path} of query {query.id!r} has changed since the retrieval cache "
+                f"{self.folder} was made.",
+                self._fix,
+            )
 
     def _find(self, query_id: str) -> int:
         place = self._place.get(query_id)

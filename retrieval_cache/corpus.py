@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from retrieval_cache.files import file_sha256
 from retrieval_cache.records import Article, CorpusError, Section
 
-__all__ = ["ArticleReader", "file_sha256", "read_articles"]
-
-# Codes of Wikipedias: en, arz, zh-yue, zh-min-nan, be-tarask, simple.
-_LANGUAGE = re.compile(r"[a-z]{2,12}(-[a-z0-9]{1,12})*")
+# Codes of Wikipedias: en, arz, zh-yue, zh-min-nan, be-tarask; of the live ones
+# only "simple" begins with more than three letters. Longer labels are names:
+# wikipedia.org, commons.wikimedia.org, meta.wikimedia.org.
+_LANGUAGE = re.compile(r"simple|(?!www\b)[a-z]{2,3}(-[a-z0-9]{1,12})*")
 _FIX = "Correct or remove the line; nothing was skipped silently."
 
 
@@ -77,7 +76,7 @@ class ArticleReader:
         where = _Where(f"{self.path}:{number}")
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter for nesting without end
             raise CorpusError(f"{where.place}: not JSON ({error}).", _FIX) from error
         if not isinstance(row, dict):
             raise where.error(f"a JSON object is wanted, this is {_kind(row)}")
@@ -116,16 +115,21 @@ def _section(where: _Where, row: Any) -> Section:
 
 
 def _language(where: _Where, url: str) -> str:
-    """First label of the host: "zh-min-nan" of https://zh-min-nan.wikipedia.org/wiki/…"""
+    """First label of the host: "zh-min-nan" of https://zh-min-nan.wikipedia.org/wiki/…
+
+    A host without a language in front (example.org) is refused, never guessed
+    at: the language decides where sentences end. A label that only looks like a
+    code (img.example.org) cannot be told from one.
+    """
     try:
-        label = (urlsplit(url).hostname or "").split(".")[0]
+        labels = (urlsplit(url).hostname or "").split(".")
     except ValueError:
-        label = ""
-    if not _LANGUAGE.fullmatch(label) or label == "www":
+        labels = []
+    if len(labels) < 3 or not _LANGUAGE.fullmatch(labels[0]):
         raise where.error(
             f"'url' is {url!r}: its host must start with a language code, as in https://su.wikipedia.org/wiki/…"
         )
-    return label
+    return labels[0]
 
 
 @dataclass

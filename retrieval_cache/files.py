@@ -95,7 +95,7 @@ def read_json(path: Path) -> Any:
     try:
         with reading(path):
             return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter for nesting without end
         raise CacheCorrupt(f"{path} is not readable JSON ({error}).", _REBUILD) from error
 
 

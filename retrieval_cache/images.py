@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, ImageOps
@@ -89,18 +89,27 @@ def load_rgb(path: Path, longest: int) -> Image.Image:
         ) from error
 
 
-def images_sha256(files: Iterable[tuple[str, Path | None]]) -> str:
-    """Hex sha256 over (name, file bytes) pairs: changed pictures give another cache key."""
-    digest = hashlib.sha256()
+def pictures_sha256(files: Iterable[tuple[str, Path | None]]) -> dict[str, str | None]:
+    """Name → hex sha256 of its picture's bytes, None where there is no picture."""
     known: dict[Path, str] = {}
+    for_name: dict[str, str | None] = {}
     for name, path in files:
         if path is not None and path not in known:
-            known[path] = _picture_sha256(path)
-        digest.update(canonical_json([name, known[path] if path else None]).encode("ascii"))
+            known[path] = picture_sha256(path)
+        for_name[name] = known[path] if path is not None else None
+    return for_name
+
+
+def images_sha256(pictures: Mapping[str, str | None]) -> str:
+    """Hex sha256 over names and digests in their order: changed pictures give another cache key."""
+    digest = hashlib.sha256()
+    for name, sha in pictures.items():
+        digest.update(canonical_json([name, sha]).encode("ascii"))
     return digest.hexdigest()
 
 
-def _picture_sha256(path: Path) -> str:
+def picture_sha256(path: Path) -> str:
+    """Hex sha256 of an image file; CorpusError if it cannot be read."""
     try:
         return file_sha256(path)
     except OSError as error:

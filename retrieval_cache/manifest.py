@@ -2,13 +2,20 @@
 
 Keys chain: passages come from corpus and chunker, an index from passages and
 retriever, hits from an index and the queries. Each key also covers the
-versions that shaped its stage. A manifest's key is computed from its other
-fields, so an edited manifest contradicts itself and is refused.
+versions that shaped its stage and the format. A manifest whose key does not
+follow from what it was made from was edited, and is refused.
+
+The key covers dataset, setting, k, retriever, chunker, images, libraries, the
+sha256 of the corpus, the sha256 and count of the queries. It does not cover
+what came out: `files`, which opening and `verify` compare with the files
+themselves, the number of passages, which opening counts, and the figures
+`articles`, `skipped` and `unmatched`, which nothing checks.
 """
 
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,9 +38,10 @@ class Manifest:
     """Everything recorded about one set of hits.
 
     `corpus`: sha256 of the corpus file, counts of articles, skipped pages and
-    passages. `queries`: sha256 over ids and digests, count. `images`: sha256
-    over the pictures of passages and queries, None where none were used.
-    `libraries`: versions per stage. `files`: sha256 and size in bytes.
+    passages. `queries`: sha256 over ids and digests, count, and `unmatched`, the
+    number of queries whose best score is 0. `images`: sha256 over the pictures
+    of passages and queries, None where none were used. `libraries`: versions
+    per stage. `files`: sha256 and size in bytes.
     """
 
     key: str
@@ -60,13 +68,14 @@ class Manifest:
         return index_key(self.passages_key, self.retriever, self.images["passages"], self.libraries["index"])
 
     def derived_key(self) -> str:
-        """The key that the other fields give."""
+        """The key that follows from what the hits were made from."""
+        asked = {name: self.queries[name] for name in ("sha256", "count")}
         return hits_key(
             self.index_key,
             self.dataset,
             self.setting,
             self.k,
-            {**self.queries, "images": self.images["queries"]},
+            {**asked, "images": self.images["queries"]},
             self.libraries["search"],
         )
 
@@ -81,16 +90,10 @@ class Manifest:
     def from_json(value: Any, where: str) -> Manifest:
         """Read a manifest strictly; `where` names the file in errors.
 
-        Raises CacheMismatch for a newer format, CacheCorrupt for anything else
+        Raises CacheMismatch for another format, CacheCorrupt for anything else
         that is not a manifest whose key follows from its fields.
         """
-        version = value.get("format_version") if isinstance(value, dict) else None
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise CacheMismatch(
-                f"{where} has format {version}, made by a newer program; this one reads "
-                f"formats up to {FORMAT_VERSION}.",
-                "Upgrade m4rag, or build the cache with this version.",
-            )
+        _check_format(value, where)
         _check(value, _SHAPE, where)
         try:
             fields = dict(value)
@@ -98,10 +101,11 @@ class Manifest:
             fields["chunker"] = ChunkerSpec(**value["chunker"])
             check_name("dataset", value["dataset"])
             check_name("setting", value["setting"])
+            manifest = Manifest(**fields)
+            derived = manifest.derived_key()  # ValueError for NaN, which JSON should not hold
         except ValueError as error:
             raise _corrupt(where, str(error)) from error
-        manifest = Manifest(**fields)
-        if manifest.derived_key() != manifest.key:
+        if derived != manifest.key:
             raise _corrupt(where, "its key does not follow from its fields: it was edited")
         return manifest
 
@@ -173,11 +177,23 @@ _SHAPE = {
     },
     "chunker": {"max_tokens": int, "overlap": int, "tokenizer": str},
     "corpus": {"sha256": _HEX64, "articles": int, "skipped": int, "passages": int},
-    "queries": {"sha256": _HEX64, "count": int},
+    "queries": {"sha256": _HEX64, "count": int, "unmatched": int},
     "images": {"passages": _Optional(_HEX64), "queries": _Optional(_HEX64)},
     "libraries": {"passages": _Each(str), "index": _Each(str), "search": _Each(str)},
     "files": {"hits.arrow": _FILE, "passages.arrow": _FILE},
 }
+
+
+def _check_format(value: Any, where: str) -> None:
+    version = value.get("format_version") if isinstance(value, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version == FORMAT_VERSION:
+        return  # whatever else is wrong, the shape will tell
+    newer = version > FORMAT_VERSION
+    raise CacheMismatch(
+        f"{where} has format {reprlib.repr(version)}, made by {'a newer' if newer else 'an older'} program; "
+        f"this one reads format {FORMAT_VERSION}.",
+        "Upgrade m4rag, or build the cache with this version." if newer else "Build the cache again.",
+    )
 
 
 def _check(value: Any, shape: Any, where: str) -> None:
@@ -203,7 +219,7 @@ def _check(value: Any, shape: Any, where: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise _corrupt(where, "a count is wanted")
     elif not isinstance(value, shape):
-        raise _corrupt(where, f"not a value of the right type: {value!r}")
+        raise _corrupt(where, f"not a value of the right type: {reprlib.repr(value)}")
 
 
 def _corrupt(where: str, problem: str) -> CacheCorrupt:

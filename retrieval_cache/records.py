@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
-"""Raised whenever the layout or meaning of stored files changes."""
+FORMAT_VERSION = 2
+"""Raised whenever the layout or meaning of stored files changes; part of every key."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -42,10 +42,8 @@ class Retriever(Protocol):
         """Write index files into `folder`, going on from what is there; returns their names."""
         ...
 
-    def open(self, folder: Path) -> Searcher: ...
-
-    def search_key(self, query: Query) -> Hashable:
-        """Queries with equal keys have equal hits and are searched once."""
+    def open(self, folder: Path) -> Searcher:
+        """Open the index in `folder`; equal texts with equal pictures must get equal hits."""
         ...
 
 
@@ -72,9 +70,6 @@ class Bm25Retriever:
     def open(self, folder: Path) -> Searcher:
         return self._bm25.Bm25Index(folder, self._params)
 
-    def search_key(self, query: Query) -> Hashable:
-        return query.text
-
 
 class DenseRetriever:
     """`dense.DenseIndex` over any encoder behind the retriever interface."""
@@ -97,9 +92,6 @@ class DenseRetriever:
 
     def open(self, folder: Path) -> Searcher:
         return self._dense.DenseIndex(folder, self.encoder)
-
-    def search_key(self, query: Query) -> Hashable:
-        return (query.text, query.image_path) if self.uses_images else query.text
 
 
 def make_retriever(spec: RetrieverSpec) -> Retriever:

@@ -3,6 +3,7 @@
     <root>/passages/<key>/passages.arrow, meta.json
     <root>/indexes/<key>/…, meta.json                      (to build with; not needed to read)
     <root>/hits/<dataset>/<setting>/<key>/hits.arrow, manifest.json
+    <root>/hits/<dataset>/<setting>/current.json           (which was built last)
 
 `<key>` is the first 16 digits of a content key. meta.json and manifest.json
 are written last: a folder without one is a build that did not finish.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval_cache.cache import HITS_FILE, Cache
+from retrieval_cache.current import last_builds, selection
 from retrieval_cache.files import file_sha256, read_json, reading
 from retrieval_cache.manifest import Manifest
 from retrieval_cache.passages import FILE as PASSAGES_FILE
@@ -27,21 +29,8 @@ from retrieval_cache.records import (
     CacheMissing,
     Wanted,
     check_name,
-    content_key,
     short_key,
 )
-
-__all__ = [
-    "CacheEntry",
-    "content_key",
-    "find_cache",
-    "hits_folder",
-    "index_folder",
-    "list_caches",
-    "open_cache",
-    "passages_folder",
-    "verify",
-]
 
 MANIFEST_FILE = "manifest.json"
 
@@ -67,7 +56,12 @@ def hits_folder(root: Path, dataset: str, setting: str, key: str) -> Path:
 
 
 def find_cache(root: Path, wanted: Wanted, fix: str = "") -> Cache:
-    """Open the one cache under `root` that is what `wanted` asks for.
+    """Open the cache under `root` that is what `wanted` asks for.
+
+    Where several fit, the one that was built last is taken: they differ in what
+    `wanted` leaves open, such as the questions, and `Cache.hits` refuses
+    questions it was not made for. If none of them is known to be the last,
+    nothing is chosen.
 
     `fix` says what to do about any failure, such as the command that builds
     the cache; it ends every message, also those of the returned cache.
@@ -175,12 +169,7 @@ def _choose(root: Path, wanted: Wanted) -> Path:
     if len(matching) == 1:
         return matching[0].folder
     if matching:
-        keys = ", ".join(entry.folder.name for entry in matching)
-        raise CacheMismatch(
-            f"{len(matching)} caches for {what} under {root} fit equally: {keys}. They differ in "
-            "what was not asked for (questions, library versions or, if left open, the corpus). "
-            "Name one by its key, or delete the others."
-        )
+        return _last_built(base, matching)
     if not compared:
         # All are unusable; opening one says why, a finished one first.
         broken = [e for e in entries if (e.folder / MANIFEST_FILE).exists()] or entries
@@ -189,6 +178,20 @@ def _choose(root: Path, wanted: Wanted) -> Path:
     raise CacheMismatch(
         f"the retrieval cache for {what} under {root} was made for something else"
         f" ({len(compared)} there, nearest {nearest.folder.name}): {'; '.join(differences)}."
+    )
+
+
+def _last_built(base: Path, fitting: list[CacheEntry]) -> Path:
+    noted = last_builds(base)
+    for entry in fitting:
+        has = entry.manifest
+        if has is not None and noted.get(selection(has.retriever, has.chunker, has.k)) == has.key:
+            return entry.folder
+    keys = ", ".join(entry.folder.name for entry in fitting)
+    raise CacheMismatch(
+        f"{len(fitting)} caches in {base} fit equally: {keys}. They differ in what was not asked for "
+        "(questions, library versions or, if left open, the corpus), and none of them is noted as the "
+        "last build. Build it again, the last build is used; or delete the others."
     )
 
 

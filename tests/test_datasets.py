@@ -138,7 +138,7 @@ def test_an_unreadable_image_is_named(wc_folder, tmp_path):
 
 
 def test_a_model_that_takes_no_images_needs_none(wc_folder):
-    datasets.hide_images()
+    datasets.show_images(False)
     assert datasets.image_status(WC, wc_row(image_path="images/8_0.jpg")) == "not shown"
 
 

