@@ -62,6 +62,8 @@ _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:eos|end_of_turn)>")
 
 # `"answer": value` in an object that is not valid JSON: single quotes, trailing commas, cut off.
 _FIELD = re.compile(r"(?:\{\s*|[{,]\s*[\"'“])answer[\"'”]?\s*:\s*(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^,}\n]*)", re.I)
+# What stands where no answer was filled in.
+_PLACEHOLDER = re.compile(r"<[^<>]*>|null|none|", re.I)
 # How far after a tag its value is looked for: keeps endless repetitions of a tag linear.
 _TAG_REACH = 300
 # No boundary before `answer`: the reference has none.
@@ -139,10 +141,12 @@ def _json(text: str, options: Options) -> Parsed | None:
         for field in _FIELD.finditer(text)
         if not any(start <= field.start() < end for start, end, _ in objects)
     ]
-    answered = [item for item in found if item[1] is not None]
+    answered = [(start, _plain(value)) for start, value in found if value is not None]
     if not answered:
         return None
-    value = _plain(max(answered, key=lambda item: item[0])[1])
+    # An object that says nothing (null, the prompt's own `<number>` echoed) does not undo one that does.
+    said = [item for item in answered if not _PLACEHOLDER.fullmatch(item[1].strip())]
+    value = max(said or answered, key=lambda item: item[0])[1]
     choice = _resolve(value, options)
     return parsed_as(contained(value, options) if choice is None else choice, "json")
 

@@ -115,7 +115,8 @@ def _described(entry: CacheEntry) -> str:
         return entry.problem
     return (
         f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
-        f" {manifest.queries['count']} queries, {manifest.corpus['passages']} passages"
+        f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing),"
+        f" {manifest.corpus['passages']} passages"
         f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]})"
     )
 

@@ -56,7 +56,9 @@ def _context_set(dataset: Dataset, kind: str) -> dict[str, str]:
     path = folder / "contexts" / f"{kind}.jsonl"
     texts: dict[str, str] = {}
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+            if not line:
+                continue
             entry = json.loads(line)
             if entry["question_id"] in texts:
                 raise ContextError(f"{path}:{number}: question {entry['question_id']} has two contexts. Remove one.")

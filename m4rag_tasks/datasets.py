@@ -8,7 +8,6 @@ Rows are selected through Arrow: no image is decoded before a model asks for it.
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -179,8 +178,8 @@ def knowledge_base(dataset: Dataset) -> dict[str, dict[str, Any]]:
 
     folder = data_folder(dataset)
     if dataset.key == "mini":
-        lines = (MINI_FOLDER / "food_kb.jsonl").read_text(encoding="utf-8").splitlines()
-        return {entry["food_id"]: entry for entry in map(json.loads, lines)}
+        table = datasets.load_dataset("json", data_files=str(MINI_FOLDER / "food_kb.jsonl"), split="train")
+        return {entry["food_id"]: entry for entry in table}
     if folder is None:
         table = datasets.load_dataset("worldcuisines/food-kb-v1.1", split="train")
     else:

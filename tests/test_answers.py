@@ -495,3 +495,16 @@ def test_published_worldcuisines_scores(model, overall):
         averages.append(round(sum(scores) / len(scores), 2))
         assert averages[-1] == published[kind]["avg_score"]
     assert round(sum(averages) / len(averages), 2) == published["avg_score_all"] == overall
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ('{"answer": 2}\n(as asked: {"answer": <number>})', 2),
+        ('{"answer": 3} {"answer": null}', 3),
+        ('{"answer": <number>}', None),
+        ('{"answer": null}', None),
+    ],
+)
+def test_an_echo_of_the_form_undoes_no_answer(text, choice):
+    assert parse(text, ["a tea", "b tea", "c tea", "d tea"]).choice == choice

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import datasets as hf_datasets
 import pytest
 
 from m4rag_tasks import hooks, suite
 from m4rag_tasks.errors import TemplateError
 from m4rag_tasks.mini.build import DATA
+from m4rag_tasks.plugin import register
 
 MINI = suite.DATASETS["mini"]
 
@@ -87,3 +89,33 @@ def test_an_unreadable_template_leaves_with_its_path(doc, monkeypatch):
     monkeypatch.setattr(hooks.prompts, "render", broken)
     with pytest.raises(SystemExit, match=r"templates/en\.jinja:3"):
         hooks.prompt__mini__norag(doc)
+
+
+def test_a_question_that_cannot_be_scored_leaves_the_task_incomplete(doc, monkeypatch):
+    """The harness retries what raises here and then drops every answer of the run."""
+    monkeypatch.setattr(hooks.datasets, "image_status", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+    found = score(doc, "1")
+    assert found["accuracy"] == {"question_id": found["accuracy"]["question_id"], "parse": "unscored", "fault": "gone"}
+    assert found["failed"] == 1
+    assert math.isnan(hooks.mean_score([found["accuracy"]]))
+
+
+def test_rows_that_hold_their_images_are_scored_without_them(tmp_path, doc, monkeypatch):
+    """The harness takes the image column off the rows that it scores."""
+    monkeypatch.setattr(hooks.datasets, "find_image", lambda *_: None)
+    monkeypatch.setattr(hooks.datasets, "_embedded", set())
+    features = hf_datasets.Features({"image_path": hf_datasets.Value("string"), "image": hf_datasets.Image()})
+    picture = {"path": str(DATA / "images" / "injera.png"), "bytes": None}
+    table = hf_datasets.Dataset.from_dict({"image_path": ["x.png"], "image": [picture]}, features=features)
+    hooks.datasets.check_images(MINI, table)
+    assert score(doc, "1")["accuracy"]["image"] == "shown"
+
+
+def test_each_start_of_the_harness_forgets_the_model_before(doc):
+    from lmms_eval.tasks import TaskManager
+
+    register()
+    hooks.datasets.show_images(False)
+    assert score(doc, "1")["accuracy"]["image"] == "not shown"
+    TaskManager("ERROR", include_defaults=False)
+    assert score(doc, "1")["accuracy"]["image"] == "shown"

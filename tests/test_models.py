@@ -93,6 +93,7 @@ def test_responses_are_read_by_question_id(tmp_path, suffix, names):
         ('["1-en", "2"]\n', r"answers.jsonl:1: a JSON object is needed"),
         ('{"question_id": "1-en"}\n', r"neither response nor prediction"),
         ("", "holds no answers"),
+        ('{"question_id": "1-en", "response": {"answer": 2}}\n', r"response is dict, not text"),
     ],
 )
 def test_unusable_responses_files_are_named_with_their_line(tmp_path, text, message):
@@ -102,7 +103,17 @@ def test_unusable_responses_files_are_named_with_their_line(tmp_path, text, mess
         read_responses(path)
 
 
+def test_line_separators_within_answers_blank_lines_and_a_byte_order_mark_are_read(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('\ufeff{"question_id": "1-en", "response": "a\u2028b"}\n\n', encoding="utf-8")
+    assert read_responses(path) == {"1-en": "a\u2028b"}
+
+
 def test_a_missing_or_broken_file_is_said_so(tmp_path):
+    latin = tmp_path / "latin.jsonl"
+    latin.write_bytes(b'{"question_id": "1-en", "response": "caf\xe9"}')
+    with pytest.raises(ResponsesError, match="not UTF-8"):
+        read_responses(latin)
     with pytest.raises(ResponsesError, match=r"no responses file .*nowhere\.jsonl"):
         read_responses(tmp_path / "nowhere.jsonl")
     broken = tmp_path / "broken.parquet"

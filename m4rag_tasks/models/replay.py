@@ -90,7 +90,8 @@ def _entries(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
         yield from ((f"{path}, row {number}", entry) for number, entry in enumerate(rows, start=1))
         return
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines: an answer may hold U+2028, which ends a line for Python but not in JSONL.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ResponsesError(f"{path} is not UTF-8 text ({error}). JSONL, plain, or Parquet is read.") from error
     for number, line in enumerate(lines, start=1):

@@ -151,8 +151,7 @@ def test_a_cache_of_another_k_or_corpus_or_with_a_flipped_bit_stops_the_run(mini
     other_k = tmp_path / "k"
     build = ("cache", "build", "--dataset", "mini", "--setting", "textrag_question_bm25")
     run_m4rag(*build, "--k", "3", M4RAG_CACHE=str(other_k))
-    message = stopped(other_k)
-    assert "k" in message and "3" in message and "5" in message
+    assert "k: cache 3, task 5" in stopped(other_k)
 
     other_corpus = tmp_path / "corpus.jsonl"
     lines = (Path(MINI_CORPUS)).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -212,6 +211,9 @@ def test_both_commands_list_our_tasks():
         (("cache", "build", "--dataset", "minni"), "There is no data set 'minni'"),
         (("cache", "build", "m4rag_mini_norag"), "Nothing to build"),
         (("cache", "build"), "Say what to build"),
+        (("cache", "build", "m4rag_mini_mmrag", "--dataset", "mini"), "not both"),
+        (("preflight", ""), "No task is named"),
+        (("cache", "build", "--dataset", "wc", "--setting", "textrag_oracle_bm25", "--corpus", __file__), "M4RAG_DATA"),
         (("cache", "build", "--dataset", "mini", "--setting", "mmrag", "--corpus", "/nowhere"), "/nowhere"),
         (("cache", "build", "--dataset", "wc", "--setting", "textrag_question_bm25"), "--corpus"),
         (("report", "/nowhere"), "/nowhere"),
@@ -222,6 +224,19 @@ def test_wrong_arguments_are_explained(arguments, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--k", "0"), ("--k", "1001"), ("--k", "five"), ("--retriever", "colbert")])
+def test_options_out_of_range_are_misuse(option):
+    done = run_m4rag("cache", "build", "--dataset", "mini", *option, check=False)
+    assert done.returncode == 2
+    assert option[1] in done.stderr
+
+
+def test_verify_of_an_empty_folder_is_no_success(tmp_path):
+    done = run_m4rag("cache", "verify", check=False, M4RAG_CACHE=str(tmp_path))
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stdout
 
 
 def test_an_unknown_task_is_the_harness_s_error():

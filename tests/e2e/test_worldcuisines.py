@@ -33,7 +33,7 @@ def test_replayed_answers_give_every_published_cell(shared_data, tmp_path, model
         *("--log_samples", "--output_path", str(tmp_path)),
         M4RAG_DATA=str(shared_data),
     )
-    assert len(samples(tmp_path)) == 30, done.stdout[-3000:] + done.stderr[-3000:]
+    assert len(samples(tmp_path)) >= 30, done.stdout[-3000:] + done.stderr[-3000:]
     (run,) = load_runs([tmp_path], [], "worldcuisines")
     assert len(run.records) == 12_000
 
@@ -84,7 +84,7 @@ def test_answers_missing_from_the_responses_file_stop_the_run(shared_data, tmp_p
     assert not samples(tmp_path / "out")
 
 
-def test_a_real_model_without_the_photos_stops_at_once(shared_data):
+def test_preflight_says_that_the_photos_are_missing(shared_data):
     done = run_m4rag("preflight", "m4rag_wc_norag_en", check=False, M4RAG_DATA=str(shared_data))
     assert done.returncode == 1
     assert "M4RAG_MISSING_IMAGES=blank" in done.stdout
