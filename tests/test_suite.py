@@ -110,7 +110,7 @@ def test_no_metric_name_stands_inside_another():
     assert not [(a, b) for a in names for b in names if a != b and a in b]
 
 
-# Each module and what it may import of ours; DESIGN: arrows point one way.
+# Modules from the bottom up: each may import those above it in this list.
 LAYERS = [
     "errors",
     "suite",
