@@ -147,7 +147,7 @@ def test_a_failed_request_leaves_the_task_visibly_incomplete(run):
     assert math.isnan(broken["micro,none"])
     assert broken["failed,none"] == 1
     assert broken["invalid,none"] == 0
-    assert f"1 of {LIMIT} requests failed" in run.output
+    assert f"1 of {LIMIT} questions have no answer or no score" in run.output
     assert run.dead.question_id in run.output
 
 
