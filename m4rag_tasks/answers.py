@@ -34,7 +34,7 @@ except for its known defects:
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from m4rag_tasks import published_rules
@@ -60,8 +60,14 @@ _REASONING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.I)
 _FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.S | re.I)
 _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:eos|end_of_turn)>")
 
-# `"answer": value` in an object that is not valid JSON: single quotes, trailing commas, cut off.
-_FIELD = re.compile(r"(?:\{\s*|[{,]\s*[\"'“])answer[\"'”]?\s*:\s*(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^,}\n]*)", re.I)
+# `"answer": value` in an object that is not valid JSON: single quotes, trailing commas, cut off. A quote
+# ends its string only before what may follow a value, for the string may hold unescaped ones.
+_STRING = r"{0}(?:[^{0}\\\n]|\\.|{0}(?!\s*(?:[,}}{0}\n]|\Z)))*{0}?"
+_FIELD = re.compile(
+    r"(?:\{\s*|[{,]\s*[\"'“])answer[\"'”]?\s*:\s*"
+    rf"({_STRING.format(chr(34))}|{_STRING.format(chr(39))}|\[[^\]\n]*\]?|[^,}}\n]*)",
+    re.I,
+)
 # What stands where no answer was filled in.
 _PLACEHOLDER = re.compile(r"<[^<>]*>|null|none|", re.I)
 # How far after a tag its value is looked for: keeps endless repetitions of a tag linear.
@@ -91,7 +97,7 @@ def parse(answer: str, options: Sequence[str], rule: str = "m4rag") -> Parsed:
     """
     if rule not in _READERS:
         raise ValueError(f"unknown answer rule {rule!r}; the rules are: {', '.join(RULES)}")
-    if _FAILED.match(answer):
+    if is_failed(answer):
         return Parsed(None, "failed_request")
     return _READERS[rule](answer, tuple(options))
 
@@ -114,8 +120,62 @@ def strip_reasoning(text: str) -> str:
     return " ".join(kept if inside else [*kept, text[start:]])
 
 
+def is_failed(answer: str) -> bool:
+    """Whether this is the harness's marker for a request that got no answer."""
+    return bool(_FAILED.match(answer))
+
+
+def final_text(answer: str) -> str:
+    """What is left of an answer without reasoning and special tokens."""
+    return answer if _answers_in_json(answer) else _SPECIAL_TOKEN.sub(" ", strip_reasoning(answer))
+
+
+def last_json_answer(text: str, plain: Callable[[Any], str]) -> str | None:
+    """`answer` of the last object in the text that has one, put into words by `plain`; None without any.
+
+    An object that says nothing (null, the prompt's own placeholder echoed) does not undo one that does.
+    """
+    objects = _objects(text)
+    found = [(start, _answer_of(value)) for start, _, value in objects]
+    found += [
+        (field.start(), _unquoted(field[1]))
+        for field in _FIELD.finditer(text)
+        if not any(start <= field.start() < end for start, end, _ in objects)
+    ]
+    answered = [(start, plain(value)) for start, value in found if value is not None]
+    said = [item for item in answered if not is_placeholder(item[1])]
+    return max(said or answered, key=lambda item: item[0])[1] if answered else None
+
+
+def _unquoted(value: str) -> Any:
+    """A value of a broken object: the string (cut off or not) or list that it is, else its text without quotes."""
+    for form in (value, value + '"'):
+        try:
+            read = json.loads(form)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(read, str | list):
+            return read
+    return value.strip(" \t\r\"'`“”").replace("\\'", "'")
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a value says nothing: empty, null, or the prompt's own `<number>` echoed."""
+    return bool(_PLACEHOLDER.fullmatch(text.strip()))
+
+
+def tagged(text: str) -> Iterator[tuple[str, bool]]:
+    """What follows each `answer:`, `Answer is`, `<answer>`, `\\boxed{`, the last first, to the end of the line.
+
+    With it whether the tag was prose ("is"), not punctuation.
+    """
+    for match in reversed(list(_TAG.finditer(text))):
+        rest = text[match.end() : match.end() + _TAG_REACH].lstrip(DECORATION)
+        yield re.split(r"\n|</", rest, maxsplit=1)[0], bool(match["prose"])
+
+
 def _m4rag(answer: str, options: Options) -> Parsed:
-    text = answer if _answers_in_json(answer) else _SPECIAL_TOKEN.sub(" ", strip_reasoning(answer))
+    text = final_text(answer)
     for step in (_json, _answer_tag, _bare, _closing):
         if parsed := step(text, options):
             return parsed
@@ -134,19 +194,9 @@ def _answers_in_json(text: str) -> bool:
 
 def _json(text: str, options: Options) -> Parsed | None:
     """`answer` of the last object that has one; an answer that names no option is final."""
-    objects = _objects(text)
-    found = [(start, _answer_of(value)) for start, _, value in objects]
-    found += [
-        (field.start(), field[1])
-        for field in _FIELD.finditer(text)
-        if not any(start <= field.start() < end for start, end, _ in objects)
-    ]
-    answered = [(start, _plain(value)) for start, value in found if value is not None]
-    if not answered:
+    value = last_json_answer(text, _plain)
+    if value is None:
         return None
-    # An object that says nothing (null, the prompt's own `<number>` echoed) does not undo one that does.
-    said = [item for item in answered if not _PLACEHOLDER.fullmatch(item[1].strip())]
-    value = max(said or answered, key=lambda item: item[0])[1]
     choice = _resolve(value, options)
     return parsed_as(contained(value, options) if choice is None else choice, "json")
 
@@ -194,10 +244,9 @@ def _answer_tag(text: str, options: Options) -> Parsed | None:
     "The answer is 100 years old" states no option, so a number out of range
     counts as an answer after a colon only.
     """
-    for match in reversed(list(_TAG.finditer(text))):
-        rest = text[match.end() : match.end() + _TAG_REACH].lstrip(DECORATION)
-        choice = _resolve(re.split(r"\n|</", rest, maxsplit=1)[0], options)
-        if choice is not None and not (choice == OUT and match["prose"]):
+    for stated, prose in tagged(text):
+        choice = _resolve(stated, options)
+        if choice is not None and not (choice == OUT and prose):
             return parsed_as(choice, "answer_tag")
     return None
 

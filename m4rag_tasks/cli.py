@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
-from m4rag_tasks.errors import M4ragError, UnknownNameError
-
-if TYPE_CHECKING:
-    from retrieval_cache import CacheEntry
-
-MAX_K = 1000
+from m4rag_tasks.cli_cache import add_cache_verbs, resolve_all
+from m4rag_tasks.errors import M4ragError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,18 +42,43 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def tasks(options: argparse.Namespace) -> int:
-    chosen = suite.select(options.dataset, options.setting, options.language)
+    chosen = suite.select(options.dataset, options.setting, options.language, options.variant)
     if options.groups:
-        names = list(dict.fromkeys(task.group for task in chosen))
+        leaves = {task.name for task in chosen}
+        names = [name for name in suite.groups() if leaves.issuperset(task.name for task in suite.resolve(name))]
         print("\n".join(names))
         return 0
     width = max((len(task.name) for task in chosen), default=0)
     for task in chosen:
-        retriever = task.setting.retriever or "-"
-        print(f"{task.name:<{width}}  {task.setting.title:<28}  {retriever:<8}  {task.language.name}")
+        retriever = task.dataset.retriever(task.setting) or "-"
+        variant = f" ({task.variant.title})" if task.variant.title else ""
+        print(f"{task.name:<{width}}  {task.setting.title:<28}  {retriever:<8}  {task.language.name}{variant}")
     if not chosen:
         print("No task matches.", file=sys.stderr)
     return 0 if chosen else 1
+
+
+def check_language(options: argparse.Namespace) -> int:
+    from m4rag_tasks import check_language as checker
+    from m4rag_tasks import outside
+
+    outside.use_folders(options.include_path)
+    codes = options.codes or list(suite.languages())
+    found = {code: checker.problems(suite.language(code)) for code in codes}
+    for code, problems in found.items():
+        print("\n".join(f"{code}: {problem}" for problem in problems) or f"{code}: ok")
+    faulty = sum(map(bool, found.values()))
+    print(f"{len(found) - faulty} of {len(found)} varieties pass.")
+    return 1 if faulty else 0
+
+
+def pin(options: argparse.Namespace) -> int:
+    from m4rag_tasks import revisions, sources
+
+    named = {dataset.hub_id for dataset in suite.DATASETS.values() if dataset.hub_id} | {sources.KNOWLEDGE_BASE_ID}
+    for hub_id, commit in revisions.pin(named).items():
+        print(f"{hub_id} {commit}")
+    return 0
 
 
 def generate(options: argparse.Namespace) -> int:
@@ -65,19 +86,19 @@ def generate(options: argparse.Namespace) -> int:
 
     differences = generator.check() if options.check else generator.write()
     for difference in differences:
-        print(f"{difference.kind}: {difference.path}")
+        print(f"{difference.kind}: {os.path.relpath(difference.path)}")
     if options.check and differences:
-        print(f"{len(differences)} generated files differ from the grid. Mend: m4rag generate", file=sys.stderr)
+        print(f"{len(differences)} generated files are not as they should be. Mend: m4rag generate", file=sys.stderr)
         return 1
-    print("The generated files agree with the grid." if not differences else f"{len(differences)} files written.")
+    print("All generated files are up to date." if not differences else f"{len(differences)} files written.")
     return 0
 
 
 def preflight(options: argparse.Namespace) -> int:
     from m4rag_tasks.preflight import preflight as look
 
-    chosen = _resolve_all(options.tasks)
-    findings = look(chosen, images=not options.no_images)
+    chosen = resolve_all(options.tasks)
+    findings = look(chosen, open_images=not options.no_images)
     for finding in findings:
         print(f"{finding.where}: {finding.problem}")
     ready = len(chosen) - len({finding.where for finding in findings})
@@ -85,66 +106,15 @@ def preflight(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def cache_build(options: argparse.Namespace) -> int:
-    from m4rag_tasks import retrieval
-    from retrieval_cache import build_cache
-
-    for dataset, setting in _datasets_and_settings(options):
-        spec = retrieval.build_spec(dataset, setting, corpus=options.corpus, retriever=options.retriever, k=options.k)
-        queries = retrieval.queries(dataset, setting)
-        cache = build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(line, file=sys.stderr))
-        print(f"{dataset.key} {setting.name}: {len(cache.query_ids())} queries, key {cache.key[:16]}")
-    return 0
-
-
-def cache_info(options: argparse.Namespace) -> int:
-    from m4rag_tasks import retrieval
-    from retrieval_cache import list_caches
-
-    root = retrieval.cache_root()
-    entries = list_caches(root)
-    for entry in entries:
-        print(f"{entry.dataset} {entry.setting}  {entry.folder.name}  {_described(entry)}")
-    print(f"{sum(entry.manifest is not None for entry in entries)} complete caches in {root}")
-    return 0
-
-
-def _described(entry: CacheEntry) -> str:
-    manifest = entry.manifest
-    if manifest is None:
-        return entry.problem
-    return (
-        f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
-        f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing),"
-        f" {manifest.corpus['passages']} passages"
-        f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]})"
-    )
-
-
-def cache_verify(options: argparse.Namespace) -> int:
-    from m4rag_tasks import retrieval
-    from retrieval_cache import list_caches, verify
-
-    root = retrieval.cache_root()
-    entries = list_caches(root)
-    bad = 0
-    for entry in entries:
-        problems = [entry.problem] if entry.manifest is None else verify(entry.folder, root)
-        bad += bool(problems)
-        print(f"{entry.dataset} {entry.setting} {entry.folder.name}: {'; '.join(problems) or 'ok'}")
-    print(f"{len(entries) - bad} of {len(entries)} caches in {root} are sound.")
-    return 0 if entries and not bad else 1
-
-
 def report(options: argparse.Namespace) -> int:
-    from m4rag_tasks import datasets
+    from m4rag_tasks import images
     from m4rag_tasks.report import text_table, write_report
 
     names = {language.code: language.name for language in suite.languages().values()}
     page, written = write_report(
         [Path(path) for path in options.runs],
         Path(options.output_dir),
-        lambda dataset, image_id: datasets.find_image(suite.DATASETS[dataset], image_id),
+        lambda dataset, image_id: images.find_image(suite.DATASETS[dataset], image_id),
         names,
         rule=options.rule,
     )
@@ -154,36 +124,6 @@ def report(options: argparse.Namespace) -> int:
 
 
 # --- arguments --------------------------------------------------------------
-
-
-def _resolve_all(names: Sequence[str]) -> list[suite.Task]:
-    chosen = {task.name: task for name in ",".join(names).split(",") if name for task in suite.resolve(name)}
-    if not chosen:
-        raise UnknownNameError("No task is named. List them with: m4rag tasks")
-    return list(chosen.values())
-
-
-def _datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting]]:
-    """The (data set, setting) pairs that a build is asked for: by axes or by task names."""
-    if options.tasks and (options.dataset or options.setting):
-        raise UnknownNameError("Name tasks, or --dataset and --setting, not both.")
-    if options.tasks:
-        chosen = _resolve_all(options.tasks)
-    elif options.dataset:
-        chosen = suite.select(options.dataset, options.setting)
-    else:
-        raise UnknownNameError("Say what to build: task or group names, or --dataset with or without --setting.")
-    pairs = dict.fromkeys((task.dataset, task.setting) for task in chosen)
-    searching = [pair for pair in pairs if pair[1].retriever]
-    if not searching:
-        raise UnknownNameError("Nothing to build: the chosen settings search no corpus.")
-    return searching
-
-
-def _passages(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_K:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_K}")
-    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,20 +139,33 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("tasks", help="list our tasks")
     verb.add_argument("--dataset")
     verb.add_argument("--setting")
-    verb.add_argument("--language")
-    verb.add_argument("--groups", action="store_true", help="only the groups over languages")
+    verb.add_argument(
+        "--variant", help='how a task differs from the plain one: oe, en, enprompt, …; "" is the plain one'
+    )
+    verb.add_argument("--language", help="a variety, or a language with all its varieties")
+    verb.add_argument("--groups", action="store_true", help="the groups that hold nothing but such tasks")
     verb.set_defaults(verb=tasks)
 
-    verb = verbs.add_parser("generate", help="write the task YAMLs from the grid")
+    verb = verbs.add_parser("generate", help="write the task YAMLs and the table of languages")
     verb.add_argument("--check", action="store_true", help="only say what differs; exit code 1 if anything does")
     verb.set_defaults(verb=generate)
+
+    verb = verbs.add_parser("check-language", help="is the template of a variety as it must be?")
+    verb.add_argument("codes", nargs="*", metavar="CODE", help="varieties (default: all of languages.toml)")
+    verb.add_argument(
+        "--include_path", type=Path, action="append", default=[], help="a folder with templates outside the package"
+    )
+    verb.set_defaults(verb=check_language)
+
+    verb = verbs.add_parser("pin", help="pin the hub's data sets at the commits they are at now")
+    verb.set_defaults(verb=pin)
 
     verb = verbs.add_parser("preflight", help="can these tasks run? (data, images, templates, cache; no model)")
     verb.add_argument("tasks", nargs="+", metavar="TASK", help="task or group names")
     verb.add_argument("--no-images", action="store_true", help="do not open the images")
     verb.set_defaults(verb=preflight)
 
-    _add_cache_verbs(verbs)
+    add_cache_verbs(verbs)
 
     verb = verbs.add_parser("report", help="tables and one HTML page from lmms-eval output folders")
     verb.add_argument("runs", nargs="+", metavar="RUN_DIR")
@@ -224,32 +177,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(verb=report)
     return parser
-
-
-def _add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from retrieval_cache import retriever_names
-
-    group = verbs.add_parser("cache", help="the retrieval cache: build, info, verify")
-    actions = group.add_subparsers(required=True, metavar="ACTION")
-
-    action = actions.add_parser("build", help="corpus → passages → index → top-k; goes on where it was stopped")
-    action.add_argument("tasks", nargs="*", metavar="TASK", help="task or group names, instead of --dataset")
-    action.add_argument("--dataset")
-    action.add_argument("--setting")
-    action.add_argument("--corpus", type=Path, help="articles as JSONL, plain or .gz (default: the data set's own)")
-    action.add_argument(
-        "--retriever",
-        choices=retriever_names(),
-        help="another retriever than the setting's own (tasks will not read it)",
-    )
-    action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
-    action.set_defaults(verb=cache_build)
-
-    action = actions.add_parser("info", help="what is in the cache folder")
-    action.set_defaults(verb=cache_info)
-
-    action = actions.add_parser("verify", help="check all passages and hits against their checksums")
-    action.set_defaults(verb=cache_verify)
 
 
 if __name__ == "__main__":

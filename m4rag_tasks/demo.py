@@ -13,10 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from m4rag_tasks import datasets, retrieval, suite
+from m4rag_tasks import images, retrieval, suite
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report import text_table, write_report
-from m4rag_tasks.suite import DATASETS, SETTINGS, group_name
+from m4rag_tasks.suite import DATASETS, SETTINGS, family_name
 from retrieval_cache import build_cache
 
 MINI = DATASETS["mini"]
@@ -35,9 +35,7 @@ def run_demo(folder: Path) -> int:
         shutil.rmtree(runs)
     evaluate(runs, folder / "lmms-eval.log")
     names = {language.code: language.name for language in suite.languages().values()}
-    page, report = write_report(
-        [runs], folder / "report", lambda _, image_id: datasets.find_image(MINI, image_id), names
-    )
+    page, report = write_report([runs], folder / "report", lambda _, image_id: images.find_image(MINI, image_id), names)
     print(text_table(report))
     print(f"Report: {page}")
     return 0
@@ -45,17 +43,17 @@ def run_demo(folder: Path) -> int:
 
 def build_caches() -> None:
     """The retrieval cache of every mini setting that searches."""
-    for name in MINI.settings:
+    for name in MINI.settings[""]:
         setting = SETTINGS[name]
-        if setting.retriever:
-            print(f"retrieval cache: {name} ({setting.retriever})", flush=True)
+        if retriever := MINI.retriever(setting):
+            print(f"retrieval cache: {name} ({retriever})", flush=True)
             spec, queries = retrieval.build_spec(MINI, setting), retrieval.queries(MINI, setting)
             build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(f"  {line}", flush=True))
 
 
 def evaluate(runs: Path, log: Path) -> None:
     """The bundled reader on every mini setting, through the lmms-eval command line."""
-    groups = ",".join(group_name(MINI.key, setting) for setting in MINI.settings)
+    groups = ",".join(family_name(MINI.key, setting) for setting in MINI.settings[""])
     command = [sys.executable, "-m", "lmms_eval", "--model", "m4rag_reader", "--tasks", groups]
     command += ["--batch_size", "1", "--log_samples", "--output_path", str(runs)]
     print("evaluating: lmms-eval " + " ".join(command[3:]), flush=True)

@@ -2,28 +2,48 @@
 
 The interval. A figure is a weighted mean of values (0 or 1; differences -1, 0
 or 1). With the strata s (languages of a macro mean; one stratum otherwise), S of
-them, value y_i of record i in stratum s(i) of size n_s, the figure is
-m = (1/S) sum_s ybar_s and
+them, value y_i of record i in stratum s(i) of size n_s, n_sg of them about image
+g, the figure is m = (1/S) sum_s ybar_s and
 
     psi_i = (y_i - ybar_s(i)) / (S n_s(i))                 influence of a record
-    V     = c * sum_g (sum_{i in g} psi_i)^2               g: the images
-    c     = G/(G-1) * (N-1)/(N-S)                          CR1, G images, N records
+    CR1   = G/(G-1) (N-1)/(N-S) sum_g (sum_{i in g} psi_i)^2
+    CR2   = sum_g (sum_{i in g} k_s(i)g psi_i)^2,   k_sg = 1/sqrt(1 - n_sg/n_s)
+    V     = the larger of the two                          G images, N records
 
-    m -/+ t(0.975; G-1) sqrt(V), cut to the range of the figure
-    p = 2 P(T > |m|/sqrt(V)), T ~ t(G-1)
+    m -/+ t(0.975; f) sqrt(V), cut to the range of the figure
+    p = 2 P(T > |m|/sqrt(V)), T ~ t(f)
+
+CR1 is too small where a few small strata stand beside a large one, whose records
+hide in N what the small strata lost. CR2 is not: for records that are independent
+and vary alike, its mean is the variance of m. CR1 is the larger where many strata
+share few images, which then rarely are equally difficult.
+
+The degrees of freedom f are those of Bell & McCaffrey: CR2 = sum_g (a_g' y)^2 is
+matched by its first two moments with a multiple of chi-square, for records as above:
+
+    f = (tr A)^2 / tr A^2,   A_gh = a_g' a_h = [g = h] d_g - sum_s b_sg b_sh
+    d_g = sum_s (k_sg/(S n_s))^2 n_sg,   b_sg = k_sg n_sg / (S n_s sqrt(n_s))
+
+With one stratum and one record an image this is f = G-1, V = s^2/N: the ordinary t
+interval. It falls to the number of images that carry the variance: three languages
+of three questions beside one of 600 have f = 6 and not 608.
 
 Sources: Cameron & Miller (2015), "A Practitioner's Guide to Cluster-Robust
-Inference", J. Human Resources 50(2), 317-372 (the sandwich, c, and t with G-1
-degrees of freedom); Miller (2024), "Adding Error Bars to Evals",
-arXiv:2411.00640 (the same sandwich, without c, for evaluations). The image is
-the cluster, not the question: the same image is asked about in every language.
+Inference", J. Human Resources 50(2), 317-372 (the sandwich, CR1); Bell & McCaffrey
+(2002), "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage
+Samples", Survey Methodology 28(2), 169-181 (CR2, f); Imbens & Kolesár (2016),
+"Robust Standard Errors in Small Samples: Some Practical Advice", Rev. Econ. Stat.
+98(4), 701-712 (both as used here); Miller (2024), "Adding Error Bars to Evals",
+arXiv:2411.00640 (the plain sandwich, for evaluations). The image is the cluster,
+not the question: the same image is asked about in every language.
 
-Strata that show no spread. A language with one record has no spread of its own:
-its record is set against m instead of ybar_s, and all such languages count as
-one stratum in c (Lumley's R package `survey`, option survey.lonely.psu =
-"adjust"). Where V is 0 all the same although the values vary (each language
-constant, but not all alike), every record is set against m, with S = 1 in c; for
-languages of equal size that is the sandwich without strata.
+Strata that show no spread. A language whose records all share one image has no
+spread of its own: they are set against m instead of ybar_s, and all such languages
+together are one stratum, each counting as one record (Lumley's R package `survey`,
+option survey.lonely.psu = "adjust"). Where V is 0 all the same although the values
+vary (each language constant, but not all alike), every record is set against m; for
+languages of equal size that is the sandwich without strata. Then f is one less than
+the number of images of equal weight that would vary as much.
 
 No spread at all. V is still 0 when all values are equal, and when each image
 has the same mix of them. The sandwich would claim certainty. Then the interval is
@@ -70,10 +90,10 @@ def estimate(values: Floats, images: Codes, strata: Codes | None = None, low: fl
     g = int(images.max()) + 1
     if error is None:
         return Estimate(mean, None, None, len(values), g, failed)
-    if error < _ZERO:
+    if error.size < _ZERO:
         ends = _wilson(mean, g) if low == 0.0 else _signed_wilson(mean, g)
     else:
-        reach = float(stdtrit(g - 1, (1 + _LEVEL) / 2)) * error
+        reach = float(stdtrit(error.freedom, (1 + _LEVEL) / 2)) * error.size
         ends = mean - reach, mean + reach
     return Estimate(mean, max(low, ends[0]), min(1.0, ends[1]), len(values), g, failed)
 
@@ -83,35 +103,88 @@ def p_value(delta: Floats, images: Codes, strata: Codes | None = None) -> float 
     mean, error = _mean_and_error(delta, images, strata)
     if error is None:
         return None
-    g = int(images.max()) + 1
-    if error < _ZERO:
-        return 1.0 if abs(mean) < _ZERO else 2 * 0.5**g
-    return 2 * float(stdtr(g - 1, -abs(mean) / error))
+    if error.size < _ZERO:
+        return 1.0 if abs(mean) < _ZERO else 2 * 0.5 ** (int(images.max()) + 1)
+    return 2 * float(stdtr(error.freedom, -abs(mean) / error.size))
 
 
-def _mean_and_error(values: Floats, images: Codes, strata: Codes | None) -> tuple[float, float | None]:
-    """m and sqrt(V) of the module's head, or None for sqrt(V) with one image."""
+@dataclass(frozen=True)
+class _Error:
+    """sqrt(V) of the module's head, and f."""
+
+    size: float
+    freedom: float
+
+
+@dataclass(frozen=True)
+class _Strata:
+    """Strata × images: how many records (n_sg), the sum of what they differ by from their centre; and 1/(S n_s)."""
+
+    counts: Floats
+    residuals: Floats
+    weights: Floats  # of shape (strata, 1)
+
+
+def _mean_and_error(values: Floats, images: Codes, strata: Codes | None) -> tuple[float, _Error | None]:
+    """m and its error, or None for the error with one image."""
     where = np.zeros(len(values), dtype=np.intp) if strata is None else strata
-    sizes = np.bincount(where)
-    means = np.bincount(where, weights=values) / sizes
-    weights = 1 / (len(sizes) * sizes[where])
+    shape = int(where.max()) + 1, int(images.max()) + 1
+    cells = where * shape[1] + images
+    counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    sums = np.bincount(cells, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+    means = sums.sum(axis=1) / counts.sum(axis=1)
     mean = float(means.mean())
-    if int(images.max()) == 0:
+    if shape[1] == 1:
         return mean, None
-    lone = sizes == 1
-    centres = np.where(lone, mean, means)[where]
-    error = _standard_error(weights * (values - centres), images, int((~lone).sum() + lone.any()))
-    if error < _ZERO:
-        error = _standard_error(weights * (values - mean), images, strata=1)
+    error = _error(_with_lone_ones_pooled(counts, sums, means))
+    if error.size < _ZERO:
+        error = _error_between_strata(counts, sums, mean)
     return mean, error
 
 
-def _standard_error(psi: Floats, images: Codes, strata: int) -> float:
-    """sqrt(V) for influence values psi."""
-    sums = np.bincount(images, weights=psi)
-    g, n = len(sums), len(psi)
-    correction_factor = g / (g - 1) * (n - 1) / max(n - strata, 1)
-    return math.sqrt(correction_factor * float(sums @ sums))
+def _with_lone_ones_pooled(counts: Floats, sums: Floats, means: Floats) -> _Strata:
+    """The strata, those with one image put together into one."""
+    lone = (counts > 0).sum(axis=1) == 1
+    weights = 1 / (len(counts) * counts.sum(axis=1, keepdims=True))
+    residuals = sums - counts * means[:, None]
+    if lone.any():
+        present = (counts[lone] > 0).astype(float)
+        pooled = (means[lone] - means.mean()) @ present
+        counts = np.vstack([counts[~lone], present.sum(axis=0)])
+        residuals = np.vstack([residuals[~lone], pooled])
+        weights = np.vstack([weights[~lone], [[1 / len(means)]]])
+    return _Strata(counts, residuals, weights)
+
+
+def _error(strata: _Strata) -> _Error:
+    """The larger of CR1 and CR2, with the degrees of freedom of CR2."""
+    sizes = strata.counts.sum(axis=1, keepdims=True)
+    share = strata.counts / sizes
+    # One lone stratum alone has nothing to be set against but m: as it is, and no b.
+    whole = share == 1
+    k = 1 / np.sqrt(1 - np.where(whole, 0.0, share))
+    n, (s, g) = sizes.sum(), share.shape
+    plain, adjusted = (
+        (strata.weights * strata.residuals).sum(axis=0),
+        (strata.weights * k * strata.residuals).sum(axis=0),
+    )
+    variance = max(g / (g - 1) * (n - 1) / (n - s) * float(plain @ plain), float(adjusted @ adjusted))
+    d = ((strata.weights * k) ** 2 * strata.counts).sum(axis=0)
+    b = np.where(whole, 0.0, strata.weights * k * strata.counts / np.sqrt(sizes))
+    gram = b @ b.T
+    trace = float(d.sum() - np.trace(gram))
+    squares = float(d @ d - 2 * d @ (b**2).sum(axis=0) + (gram**2).sum())
+    return _Error(math.sqrt(variance), min(max(trace**2 / squares, 1.0), g - 1.0))
+
+
+def _error_between_strata(counts: Floats, sums: Floats, mean: float) -> _Error:
+    """Every record set against m."""
+    weights = 1 / (len(counts) * counts.sum(axis=1, keepdims=True))
+    psi = (weights * (sums - counts * mean)).sum(axis=0)
+    shares = (weights * counts).sum(axis=0) ** 2
+    g = len(psi)
+    freedom = shares.sum() ** 2 / float(shares @ shares) - 1
+    return _Error(math.sqrt(g / (g - 1) * float(psi @ psi)), max(float(freedom), 1.0))
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:

@@ -14,10 +14,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from m4rag_tasks.suite import TASKS_FOLDER
+
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
-
-TASKS_FOLDER = Path(__file__).parent / "tasks"
 
 logger = logging.getLogger(__name__)
 
@@ -38,37 +38,68 @@ def register() -> list[ModelManifest]:
 
 
 def _index_our_tasks() -> None:
+    from lmms_eval import utils
     from lmms_eval.tasks import TaskManager
 
     if getattr(TaskManager.initialize_tasks, "m4rag", False):
         return
     initialize_tasks, match_tasks = TaskManager.initialize_tasks, TaskManager.match_tasks
+    load_yaml_config = utils.load_yaml_config
 
     @functools.wraps(initialize_tasks)
     def initialize_with_ours(self: Any, include_path: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        from m4rag_tasks.datasets import show_images
+        theirs = initialize_tasks(self, include_path, *args, **kwargs)
+        folders = [include_path] if isinstance(include_path, str) else list(include_path or [])
+        return _with_ours(theirs, [Path(folder) for folder in folders])
 
-        # A new start: the harness indexes tasks before it makes the model, which may be another one.
-        show_images(True)
-        paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        # Ours come last: a folder that the user names wins a name clash.
-        return initialize_tasks(self, [*paths, str(TASKS_FOLDER)], *args, **kwargs)
+    @functools.wraps(load_yaml_config)
+    def load_with_our_bases(yaml_path: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return load_yaml_config(_found_base(yaml_path), *args, **kwargs)
 
     @functools.wraps(match_tasks)
     def match_and_check(self: Any, task_list: list[str]) -> list[str]:
         names = match_tasks(self, task_list)
-        _check_before_model_loads([name for name in names if _is_ours(self.task_index[name])])
+        _check_before_model_loads([name for name in names if not _shadowed(name, self.task_index[name])])
         return names
 
     initialize_with_ours.m4rag = True  # type: ignore[attr-defined]
     TaskManager.initialize_tasks = initialize_with_ours
     TaskManager.match_tasks = match_and_check
+    utils.load_yaml_config = load_with_our_bases
 
 
-def _is_ours(entry: dict[str, Any]) -> bool:
-    """Whether a task of the harness's index is one of our files (tags have no file: -1)."""
-    path = entry["yaml_path"]
-    return path == -1 or TASKS_FOLDER in Path(path).parents
+def _with_ours(theirs: dict[str, Any], folders: list[Path]) -> dict[str, Any]:
+    """The harness's index with our tasks; `folders` are the user's own, which may hold further varieties."""
+    try:
+        from m4rag_tasks.images import show_images
+        from m4rag_tasks.index import joined, our_index
+        from m4rag_tasks.outside import use_folders
+
+        # A new start: the harness indexes tasks before it makes the model, which may be another one.
+        show_images(True)
+        use_folders(folders)
+        return joined(theirs, our_index(TASKS_FOLDER))
+    except Exception as error:
+        logger.warning("m4rag tasks are not available: %s. Check with: m4rag tasks", error)
+        return theirs
+
+
+def _found_base(yaml_path: Any) -> Any:
+    """A YAML outside this package includes one of our bases by name alone: where that base lies."""
+    path = Path(yaml_path) if yaml_path else None
+    if path is None or not path.name.startswith("_m4rag_") or path.exists():
+        return yaml_path
+    from m4rag_tasks.index import bases
+
+    return str(TASKS_FOLDER / bases()[path.name]) if path.name in bases() else yaml_path
+
+
+def _shadowed(name: str, entry: dict[str, Any]) -> bool:
+    """Whether a file of the user's own stands for a name of ours: then we know nothing of it."""
+    from m4rag_tasks.suite import all_tasks, groups
+
+    path = entry["yaml_path"]  # -1 for tags, which have no file
+    return (name in all_tasks() or name in groups()) and path != -1 and TASKS_FOLDER not in Path(path).parents
 
 
 def _check_before_model_loads(names: list[str]) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from m4rag_tasks import datasets, hooks, retrieval, suite
+from m4rag_tasks import datasets, hooks, images, retrieval, suite
 from m4rag_tasks.errors import DataError, M4ragError
+from m4rag_tasks.rows import image_id as image_id_of
 from m4rag_tasks.suite import Dataset, Language, Task
 from retrieval_cache import CacheError, verify
 
@@ -54,23 +55,24 @@ def _known_tasks(names: Iterable[str]) -> list[Task]:
     return list(tasks.values())
 
 
-def preflight(tasks: Sequence[Task], *, images: bool = True) -> list[Finding]:
+def preflight(tasks: Sequence[Task], *, open_images: bool = True) -> list[Finding]:
     """Everything that would keep the tasks from running: one finding per task that cannot.
 
-    Reads every row, renders every prompt and, with `images`, opens every image once.
+    Reads every row, renders every prompt and, with `open_images`, opens every image once.
     """
     findings: list[Finding] = []
     opened: set[tuple[str, str]] = set()
-    datasets.show_images(True)
+    images.show_images(True)
     for task in tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None):
         try:
             hooks.check_task(task)
             _verify_cache(task)
             rows = _rows(task.dataset, task.language)
-            for doc in rows.remove_columns([name for name in rows.column_names if name == "image"]):
-                hooks.render(task.dataset, task.setting, datasets.row(task.dataset, doc))
-            if images:
-                datasets.check_images(task.dataset, rows)
+            cell = hooks.Cell(task.dataset, task.setting, task.variant)
+            for doc in datasets.without_images(rows):
+                hooks.render(cell, cell.row(doc))
+            if open_images:
+                images.check_images(task.dataset, rows)
                 _open_images(task.dataset, rows, opened)
         except (M4ragError, CacheError) as error:
             findings.append(Finding(task.name, str(error)))
@@ -97,7 +99,8 @@ def _rows(dataset: Dataset, language: Language) -> hf_datasets.Dataset:
 
 def _open_images(dataset: Dataset, rows: hf_datasets.Dataset, opened: set[tuple[str, str]]) -> None:
     """Open what is not in `opened` yet (languages share images), and note it there."""
-    for index, image_id in enumerate(rows.with_format("arrow")["image_path"].to_pylist()):
+    for index, doc in enumerate(datasets.without_images(rows)):
+        image_id = image_id_of(dataset, doc)
         if (dataset.key, image_id) not in opened:
-            datasets.load_image(dataset, rows[index])
+            images.load_image(dataset, rows[index])
             opened.add((dataset.key, image_id))

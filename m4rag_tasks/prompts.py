@@ -1,10 +1,10 @@
 """Prompts: one skeleton per prompt kind, one small file of words per language.
 
-`render` fills `<kind>.jinja` with the words of `<language>.jinja` and the data of
-one row. Questions, options and passages are data: they are put into the prompt,
-never read as template code. A language file is found in the folder that the
-caller names (varieties kept outside this repository), then in `templates_dir()`.
-Every file is read once per process; change a file and start a new one.
+`render` fills `<kind>.jinja`, which extends `prompt.jinja`, with the words of
+`<language>.jinja` and the data of one row. Questions, options and passages are data:
+they are put into the prompt, never read as template code. A file is found in the
+folders of `search_also` (varieties kept outside this repository), then in
+`templates_dir()`. Every file is read once per process; change a file and start a new one.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ import jinja2
 from m4rag_tasks.errors import ContextError, DataError, TemplateError
 
 _NAME = re.compile(r"[a-z0-9_]+")
-_EXTENDS = re.compile(r"\{%-?\s*extends\s+skeleton\s*-?%\}")
+_EXTENDS = re.compile(r"\{%-?\s*extends\s+(skeleton|\"prompt\.jinja\"|'prompt\.jinja')\s*-?%\}")
+_HEADER = re.compile(r"\s*\{#(.*?)#\}", re.DOTALL)
+HEADER_FIELDS = ("language", "register", "script", "written", "checked automatically", "reviewed by a fluent reader")
+_FIELD = re.compile(rf"({'|'.join(HEADER_FIELDS)}):(.*)")
 _TRIALS = (((), None), (({"title": "-", "text": "-"},), None), ((), "-"))  # passages, context
+_outside: list[Path] = []  # folders of `search_also`
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,15 @@ def render(
     language: str,
     *,
     question: str,
-    options: Sequence[str],
+    options: Sequence[str] = (),
     passages: Sequence[ShownPassage] = (),
     context: str | None = None,
-    extra_dir: Path | None = None,
 ) -> str:
     """The prompt of one row: passages or a context, the question, the options, the instruction.
 
-    Raises TemplateError if a template cannot be used, ContextError for an empty
-    context, DataError for a multiple-choice row without options.
+    `kind` is "mcq", or "open_ended", which shows no options. Raises TemplateError if a
+    template cannot be used, ContextError for an empty context, DataError for a
+    multiple-choice row without options.
     """
     if passages and context is not None:
         raise ValueError("a prompt shows passages or a context, never both")
@@ -59,7 +63,7 @@ def render(
         )
     if kind == "mcq" and not options:
         raise DataError(f"the question {question!r} has no options; check the row's options.")
-    template = _checked_template(kind, language, extra_dir)
+    template = _checked_template(kind, language)
     return _filled(
         template,
         kind,
@@ -70,17 +74,66 @@ def render(
     )
 
 
+def search_also(folders: Sequence[Path]) -> None:
+    """Search these folders first, in this order, and forget those named before.
+
+    A folder may have no templates, or not exist: it may be there for other files.
+    """
+    _outside[:] = [Path(folder) for folder in folders]
+    for cached in (template_digest, words, _checked_template, _environment, _file):
+        cached.cache_clear()
+
+
 @cache
-def template_digest(kind: str, language: str, extra_dir: Path | None = None) -> str:
-    """SHA-256 over the skeleton's bytes followed by the language file's, in hexadecimal."""
-    files = (_file(kind, "prompt kind", extra_dir), _file(language, "language", extra_dir))
+def template_digest(kind: str, language: str) -> str:
+    """SHA-256 over the bytes of prompt.jinja, the kind's file and the language's, in hexadecimal."""
+    files = (_file("prompt", "template"), _file(kind, "prompt kind"), _file(language, "language"))
     return hashlib.sha256(b"".join(data for _, data in files)).hexdigest()
 
 
-def template_languages(extra_dir: Path | None = None) -> list[str]:
+def template_languages() -> list[str]:
     """The language varieties that have a file of words, sorted."""
-    names = {path.stem for folder in _folders(extra_dir) for path in folder.glob("*.jinja")}
-    return sorted(name for name in names if _NAME.fullmatch(name) and _has_words(name, extra_dir))
+    names = {path.stem for folder in _folders() if folder.is_dir() for path in folder.glob("*.jinja")}
+    return sorted(name for name in names if _NAME.fullmatch(name) and _role(name) == "language")
+
+
+def template_path(language: str) -> Path:
+    """Where a variety's words are. Raises TemplateError if they are nowhere, or unreadable."""
+    return _file(language, "language")[0]
+
+
+@cache
+def words(language: str) -> dict[str, str]:
+    """The texts that a language file sets, by name, in file order, with their placeholders.
+
+    Raises TemplateError if the file cannot be used.
+    """
+    template, nothing = _parsed(language), _environment().from_string("")
+    try:
+        # `make_module` evaluates too, but its errors do not know the template's lines.
+        template.render(skeleton=nothing)
+        module = template.make_module({"skeleton": nothing})
+    except jinja2.TemplateError as error:
+        raise _explained(error, template.filename) from error
+    return {name: value for name, value in vars(module).items() if isinstance(value, str) and name[0] != "_"}
+
+
+def header(language: str) -> dict[str, str]:
+    """The fields of the comment at a language file's top, by name; {} where there is none.
+
+    A value that runs over several lines is joined by spaces.
+    """
+    comment = _HEADER.match(_text(language))
+    fields: dict[str, str] = {}
+    name = None
+    for line in comment[1].splitlines() if comment else ():
+        if field := _FIELD.fullmatch(line.strip()):
+            name, text = field[1], field[2]
+        else:
+            text = line
+        if name:
+            fields[name] = f"{fields.get(name, '')} {text.strip()}".strip()
+    return fields
 
 
 @cache
@@ -98,22 +151,31 @@ def templates_dir() -> Path:
 
 
 @cache
-def _checked_template(kind: str, language: str, extra_dir: Path | None) -> jinja2.Template:
+def _checked_template(kind: str, language: str) -> jinja2.Template:
     """The language's template, after trial renders of each shape: a fault shows before any row."""
-    for name, role, has_words in ((kind, "prompt kind", False), (language, "language", True)):
-        path, _ = _file(name, role, extra_dir)
-        if _has_words(name, extra_dir) != has_words:
-            raise TemplateError(
-                f"{path}, line 1: not a {role}. A language file, and no other, contains "
-                "{% extends skeleton %} and one {% set %} line per word; en.jinja shows how."
-            )
-    try:
-        template = _environment(extra_dir).get_template(f"{language}.jinja")
-    except jinja2.TemplateError as error:
-        raise _explained(error, path) from error
+    _check_role(kind, "prompt kind")
+    template = _parsed(language)
     for passages, context in _TRIALS:
         _filled(template, kind, question="-", options=["-"], passages=passages, context=context)
     return template
+
+
+def _parsed(language: str) -> jinja2.Template:
+    _check_role(language, "language")
+    try:
+        return _environment().get_template(f"{language}.jinja")
+    except jinja2.TemplateError as error:
+        raise _explained(error, template_path(language)) from error
+
+
+def _check_role(name: str, role: str) -> None:
+    path, _ = _file(name, role)
+    if _role(name) != role:
+        raise TemplateError(
+            f"{path}, line 1: not a {role}. A language file, and no other, contains "
+            "{% extends skeleton %} and one {% set %} line per word (en.jinja shows how); "
+            'a prompt kind, and no other, contains {% extends "prompt.jinja" %}.'
+        )
 
 
 def _filled(template: jinja2.Template, kind: str, **data: Any) -> str:
@@ -140,12 +202,12 @@ def _explained(error: jinja2.TemplateError, words_file: object) -> TemplateError
 
 
 @cache
-def _environment(extra_dir: Path | None) -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """Jinja over `_file`, so that a digest always covers the bytes that were rendered."""
 
     def load(name: str) -> tuple[str, str, None]:
-        path, data = _file(name.removesuffix(".jinja"), "template", extra_dir)
-        return data.decode("utf-8-sig"), str(path), None
+        stem = name.removesuffix(".jinja")
+        return _text(stem), str(_file(stem, "template")[0]), None
 
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(load),
@@ -159,20 +221,27 @@ def _environment(extra_dir: Path | None) -> jinja2.Environment:
     )
 
 
-def _has_words(name: str, extra_dir: Path | None) -> bool:
-    _, data = _file(name, "template", extra_dir)
-    return bool(_EXTENDS.search(data.decode("utf-8-sig")))
+def _role(name: str) -> str | None:
+    """What a file is for, by what it extends; None for prompt.jinja and files that are not ours."""
+    found = _EXTENDS.search(_text(name))
+    if found is None:
+        return None
+    return "language" if found[1] == "skeleton" else "prompt kind"
+
+
+def _text(name: str) -> str:
+    return _file(name, "template")[1].decode("utf-8-sig")
 
 
 @cache
-def _file(name: str, role: str, extra_dir: Path | None) -> tuple[Path, bytes]:
+def _file(name: str, role: str) -> tuple[Path, bytes]:
     """Path and bytes of `<name>.jinja`, known to be UTF-8; `role` is for the message."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise TemplateError(
             f"{name!r} cannot name a {role}: names are lower-case letters, digits and _ "
             "(as in su_loma). Correct the name in the task or the data."
         )
-    folders = _folders(extra_dir)
+    folders = _folders()
     path = next((p for f in folders if (p := f / f"{name}.jinja").is_file()), None)
     if path is None:
         raise TemplateError(
@@ -190,8 +259,8 @@ def _file(name: str, role: str, extra_dir: Path | None) -> tuple[Path, bytes]:
     return path, data
 
 
-def _folders(extra_dir: Path | None) -> list[Path]:
-    return [templates_dir()] if extra_dir is None else [Path(extra_dir), templates_dir()]
+def _folders() -> list[Path]:
+    return [*_outside, templates_dir()]
 
 
 def _one_line(text: str) -> str:

@@ -9,6 +9,10 @@ reads no bare `3`.
 evaluation/score/score.py, `score_mc`): the whole text as an integer; else the
 number before a full stop at the start; else the first number anywhere; else
 wrong (its look-up of an option's text compares text with number, so it never counts).
+
+`reference_open_ended` is `extract_answer` of the M4-RAG program: the same for text.
+Without JSON it ends an answer at the first space or comma, so that of a quoted
+answer of several words only the first is read. WorldCuisines scores the raw text.
 """
 
 import json
@@ -17,6 +21,7 @@ import re
 from m4rag_tasks.option_text import INVALID, Options, Parsed, in_range, parsed_as
 
 _REFERENCE_TAG = re.compile(r'(?:"answer"|answer)\s*:\s*"?(\d+)"?')
+_REFERENCE_TEXT = re.compile(r"""(?:"answer"|answer)\s*:\s*["']?(.+?)["']?(?:,|\s|$)""")
 
 
 def reference(answer: str, options: Options) -> Parsed:
@@ -43,3 +48,15 @@ def worldcuisines(answer: str, options: Options) -> Parsed:
         rule = "leading_number" if match else "first_number"
         match = match or re.search(r"(\d+)", answer)
         return parsed_as(in_range(match[1], options) if match else None, rule)
+
+
+def reference_open_ended(answer: str) -> tuple[str | None, str]:
+    """The text that the M4-RAG program reads and the step that read it; None where it reads nothing."""
+    try:
+        value = json.loads(answer)
+        return (str(value["answer"]), "json") if isinstance(value, dict) and "answer" in value else (None, "invalid")
+    except json.JSONDecodeError:
+        match = _REFERENCE_TEXT.search(answer)
+        return (match[1].strip(), "answer_tag") if match else (None, "invalid")
+    except (ValueError, RecursionError):
+        return None, "invalid"

@@ -14,11 +14,22 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from m4rag_tasks import contexts, datasets
-from m4rag_tasks.datasets import Row
-from m4rag_tasks.errors import DataError
+from m4rag_tasks import contexts, datasets, images, sources
+from m4rag_tasks.errors import DataError, MissingImageError
+from m4rag_tasks.rows import Row
 from m4rag_tasks.suite import DATASETS, SETTINGS, TOP_K, Dataset, Setting
-from retrieval_cache import BuildSpec, Cache, ChunkerSpec, Query, Wanted, default_spec, file_sha256, find_cache
+from retrieval_cache import (
+    BuildSpec,
+    Cache,
+    CacheError,
+    ChunkerSpec,
+    Query,
+    Wanted,
+    default_spec,
+    file_sha256,
+    find_cache,
+    retriever_names,
+)
 
 CACHE_VARIABLE = "M4RAG_CACHE"
 
@@ -37,7 +48,7 @@ def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
     """
     question = " ".join(row.question.split())
     if setting.query == "image":
-        path = datasets.find_image(dataset, row.image_id)
+        path = images.find_image(dataset, row.image_id)
         return Query(row.question_id, question, row.image_id, path)
     if setting.query == "oracle":
         text = contexts.context(dataset, "oracle", row)
@@ -49,17 +60,27 @@ def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
 
 
 def queries(dataset: Dataset, setting: Setting) -> Iterator[Query]:
-    """The queries of a setting for every question of a data set, in file order."""
-    return (query(dataset, setting, row) for row in datasets.all_rows(dataset))
+    """The queries of a setting for every question of a data set, in file order.
+
+    Raises `MissingImageError` for the first image that is searched with and not there.
+    """
+    for row in datasets.all_rows(dataset):
+        asked = query(dataset, setting, row)
+        if setting.query == "image" and asked.image_path is None:
+            raise MissingImageError(
+                f"{dataset.title}, question {row.question_id}: the image {row.image_id!r} is searched with, and there"
+                f" is no such file in {images.image_folder(dataset) or 'a local copy'}. Name the folder of the"
+                f" images by {images.IMAGES_VARIABLE}."
+            )
+        yield asked
 
 
 def corpus_path(dataset: Dataset) -> Path | None:
     """The corpus that lies with a data set; None where it has to be named when building."""
-    folder = datasets.data_folder(dataset)
-    if folder is None:
+    home = sources.home(dataset)
+    if home is None:
         return None
-    base = (folder / dataset.local[0]).parent
-    found = [base / name for name in ("corpus.jsonl", "corpus.jsonl.gz") if (base / name).is_file()]
+    found = [home / name for name in ("corpus.jsonl", "corpus.jsonl.gz") if (home / name).is_file()]
     return found[0] if found else None
 
 
@@ -80,12 +101,18 @@ def build_spec(
         )
     if not path.is_file():
         raise DataError(f"The corpus {path} is not a file.")
+    name = retriever or str(dataset.retriever(setting))
+    if name not in retriever_names():
+        raise DataError(
+            f"{setting.name} on {dataset.title} is meant for the retriever {name}, which this version cannot run. "
+            f"Name another, {' or '.join(retriever_names())}, by --retriever: every record says which it was."
+        )
     return BuildSpec(
         dataset=dataset.key,
         setting=setting.name,
         corpus=path,
         image_root=path.parent if setting.query == "image" else None,
-        retriever=default_spec(retriever or str(setting.retriever)),
+        retriever=default_spec(name),
         chunker=ChunkerSpec(),
         k=k,
     )
@@ -99,12 +126,23 @@ def open_cache(dataset_key: str, setting_name: str) -> Cache:
     wanted = Wanted(
         dataset=dataset.key,
         setting=setting.name,
-        retriever=default_spec(str(setting.retriever)),
+        # Whichever was built last: another one than the default is a choice that was made when building.
+        retriever=None,
         chunker=ChunkerSpec(),
         k=TOP_K,
         corpus_sha256=file_sha256(corpus) if corpus else None,
     )
     return find_cache(cache_root(), wanted, fix=f"Build it: {build_command(dataset, setting, corpus)}")
+
+
+def chosen_cache(dataset_key: str, setting_name: str) -> Path | None:
+    """Folder of the cache that a setting reads; None where there is none, or no such setting here."""
+    if dataset_key not in DATASETS or setting_name not in SETTINGS:
+        return None
+    try:
+        return open_cache(dataset_key, setting_name).folder
+    except CacheError:
+        return None
 
 
 def build_command(dataset: Dataset, setting: Setting, corpus: Path | None) -> str:

@@ -95,8 +95,8 @@ class _Build:
         return cache
 
     def _note(self, cache: Cache, made: bool) -> None:
-        """Note this build as the last of its selection."""
-        chosen = selection(self.spec.retriever, self.spec.chunker, self.spec.k)
+        """Note this build as the last with its retriever, and the last with any."""
+        chosen = [selection(which, self.spec.chunker, self.spec.k) for which in (self.spec.retriever, None)]
         try:
             note_build(self.root, cache.folder.parent, chosen, cache.key, self.progress)
         except CacheWriteError as error:

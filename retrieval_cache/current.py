@@ -4,12 +4,14 @@
 
 A cache is found by retriever, chunker and k, but made from the questions too:
 after a question was changed, the caches of the old and of the new questions
-both fit. The last build wins, as it would if builds overwrote each other.
+both fit. The last build wins, as it would if builds overwrote each other. The
+same holds among retrievers for a reader that leaves the retriever open.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from retrieval_cache.files import Progress, artefact_lock, read_json, write_json
@@ -20,9 +22,10 @@ CURRENT_FILE = "current.json"
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
-def selection(retriever: RetrieverSpec, chunker: ChunkerSpec, k: int) -> str:
-    """Hex sha256 of what every reader asks for, under which the last build is noted."""
-    return content_key("selection", {"retriever": retriever.to_json(), "chunker": chunker.to_json(), "k": k})
+def selection(retriever: RetrieverSpec | None, chunker: ChunkerSpec, k: int) -> str:
+    """Hex sha256 of what every reader asks for, under which the last build is noted; None is any retriever."""
+    asked = retriever.to_json() if retriever else None
+    return content_key("selection", {"retriever": asked, "chunker": chunker.to_json(), "k": k})
 
 
 def last_builds(base: Path) -> dict[str, str]:
@@ -43,14 +46,15 @@ def last_builds(base: Path) -> dict[str, str]:
     return noted
 
 
-def note_build(root: Path, base: Path, chosen: str, key: str, progress: Progress) -> None:
-    """Note `key` as the last build of a selection; other selections keep theirs.
+def note_build(root: Path, base: Path, chosen: Sequence[str], key: str, progress: Progress) -> None:
+    """Note `key` as the last build of these selections; other selections keep theirs.
 
     Nothing is written if it is noted already, so a finished cache can be opened
     on a disk that is read-only. A note that cannot be read is replaced.
     """
     try:
-        if last_builds(base).get(chosen) == key:
+        noted = last_builds(base)
+        if all(noted.get(selected) == key for selected in chosen):
             return
     except CacheCorrupt as error:
         progress(f"writing it anew, because {error.message}")
@@ -59,7 +63,7 @@ def note_build(root: Path, base: Path, chosen: str, key: str, progress: Progress
             noted = last_builds(base)
         except CacheCorrupt:
             noted = {}
-        write_json(base / CURRENT_FILE, {**noted, chosen: key})
+        write_json(base / CURRENT_FILE, {**noted, **dict.fromkeys(chosen, key)})
 
 
 _FIX = "Build the cache again: that writes this file anew, and the last build is used."

@@ -213,12 +213,13 @@ class BuildSpec:
 class Wanted:
     """What a reader of the cache asks for; None leaves a field open.
 
-    `key` (or its first letters) picks one of several caches that match.
+    `key` (or its first letters) picks one of several caches that match. With the
+    retriever left open it may be any, at the revision that this version makes.
     """
 
     dataset: str
     setting: str
-    retriever: RetrieverSpec
+    retriever: RetrieverSpec | None
     chunker: ChunkerSpec = field(default_factory=ChunkerSpec)
     k: int = 5
     corpus_sha256: str | None = None

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retrieval_cache.cache import HITS_FILE, Cache
 from retrieval_cache.current import last_builds, selection
@@ -27,10 +28,12 @@ from retrieval_cache.records import (
     CacheIncomplete,
     CacheMismatch,
     CacheMissing,
+    RetrieverSpec,
     Wanted,
     check_name,
     short_key,
 )
+from retrieval_cache.specs import default_spec, retriever_names
 
 MANIFEST_FILE = "manifest.json"
 
@@ -169,7 +172,7 @@ def _choose(root: Path, wanted: Wanted) -> Path:
     if len(matching) == 1:
         return matching[0].folder
     if matching:
-        return _last_built(base, matching)
+        return _last_built(base, matching, wanted)
     if not compared:
         # All are unusable; opening one says why, a finished one first.
         broken = [e for e in entries if (e.folder / MANIFEST_FILE).exists()] or entries
@@ -181,32 +184,23 @@ def _choose(root: Path, wanted: Wanted) -> Path:
     )
 
 
-def _last_built(base: Path, fitting: list[CacheEntry]) -> Path:
+def _last_built(base: Path, fitting: list[CacheEntry], wanted: Wanted) -> Path:
     noted = last_builds(base)
+    key = noted.get(selection(wanted.retriever, wanted.chunker, wanted.k))
     for entry in fitting:
-        has = entry.manifest
-        if has is not None and noted.get(selection(has.retriever, has.chunker, has.k)) == has.key:
+        if entry.manifest is not None and entry.manifest.key == key:
             return entry.folder
     keys = ", ".join(entry.folder.name for entry in fitting)
     raise CacheMismatch(
         f"{len(fitting)} caches in {base} fit equally: {keys}. They differ in what was not asked for "
-        "(questions, library versions or, if left open, the corpus), and none of them is noted as the "
+        "(questions, library versions or, if left open, corpus and retriever), and none of them is noted as the "
         "last build. Build it again, the last build is used; or delete the others."
     )
 
 
 def _differences(manifest: Manifest, wanted: Wanted) -> list[str]:
     """What a cache has and the task wants otherwise, in words."""
-    has, wants = manifest.retriever, wanted.retriever
-    pairs = [
-        ("retriever", has.name, wants.name),
-        ("k", manifest.k, wanted.k),
-        ("retriever revision", has.revision, wants.revision),
-        ("retriever instruction", has.instruction, wants.instruction),
-    ]
-    if has.name == wants.name:
-        for name in sorted({*has.params, *wants.params}):
-            pairs.append((f"retriever {name}", has.params.get(name), wants.params.get(name)))
+    pairs = [*_of_retriever(manifest.retriever, wanted.retriever), ("k", manifest.k, wanted.k)]
     for name, value in wanted.chunker.to_json().items():
         pairs.append((f"chunker {name}", manifest.chunker.to_json()[name], value))
     if wanted.corpus_sha256 is not None:
@@ -214,6 +208,23 @@ def _differences(manifest: Manifest, wanted: Wanted) -> list[str]:
     if wanted.key is not None and not manifest.key.startswith(wanted.key):
         pairs.append(("key", manifest.key, wanted.key))
     return [f"{name}: cache {a!r}, task {b!r}" for name, a, b in pairs if a != b]
+
+
+def _of_retriever(has: RetrieverSpec, wants: RetrieverSpec | None) -> list[tuple[str, Any, Any]]:
+    """Names and both values of what makes up a retriever."""
+    if wants is None:
+        if has.name not in retriever_names():
+            return [("retriever", has.name, " or ".join(retriever_names()))]
+        wants = default_spec(has.name)
+    pairs: list[tuple[str, Any, Any]] = [
+        ("retriever", has.name, wants.name),
+        ("retriever revision", has.revision, wants.revision),
+        ("retriever instruction", has.instruction, wants.instruction),
+    ]
+    if has.name == wants.name:
+        for name in sorted({*has.params, *wants.params}):
+            pairs.append((f"retriever {name}", has.params.get(name), wants.params.get(name)))
+    return pairs
 
 
 def _sha256(path: Path) -> str:

@@ -28,16 +28,22 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test sees the user's settings or cache, or leaves anything behind for the next."""
-    from m4rag_tasks import contexts, datasets, retrieval
+    from m4rag_tasks import contexts, datasets, images, outside, retrieval, sources
 
-    for name in ("M4RAG_DATA", "M4RAG_IMAGES", "M4RAG_MISSING_IMAGES"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("M4RAG_") and name != "M4RAG_SHARED"]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "no-cache"))
-    monkeypatch.setattr(datasets, "_images_shown", True)
+    images.show_images(True)
     yield
-    retrieval.open_cache.cache_clear()
-    datasets.knowledge_base.cache_clear()
-    contexts._context_set.cache_clear()
+    outside.use_folders([])
+    for cached in (
+        retrieval.open_cache,
+        sources._loaded,
+        datasets._knowledge_base,
+        datasets._answers,
+        contexts._texts,
+    ):
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="session")

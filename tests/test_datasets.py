@@ -1,4 +1,4 @@
-"""Rows, contexts and images: real columns, real faults, and nothing unusable let through."""
+"""Rows, contexts and images of local copies: real columns, real faults, and nothing unusable let through."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from m4rag_tasks import contexts, datasets, retrieval
+from m4rag_tasks import contexts, datasets, images, retrieval, rows, sources
 from m4rag_tasks.errors import ContextError, DataError, HiddenLabelError, MissingImageError
 from m4rag_tasks.suite import DATASETS, SETTINGS, languages
 
@@ -54,7 +54,7 @@ def wc_folder(tmp_path, monkeypatch):
 
 
 def rows_of(code):
-    place = datasets.source(WC)
+    place = sources.source(WC)
     table = hf_datasets.load_dataset(place.path, place.name, split=WC.split, **place.kwargs)
     return datasets.rows_of_language(table, WC, languages()[code])
 
@@ -79,7 +79,7 @@ def test_hidden_labels_are_refused(wc_folder):
 
 def test_a_label_beyond_the_options_names_the_question(wc_folder):
     with pytest.raises(DataError, match="question 1-nan: label 4 for 4 options"):
-        datasets.row(WC, wc_row(label=4))
+        rows.row(WC, wc_row(label=4))
 
 
 def test_repeated_question_ids_are_refused(wc_folder):
@@ -96,35 +96,35 @@ def test_a_language_without_rows_is_refused(wc_folder):
 def test_a_missing_data_folder_or_file_is_named(wc_folder, tmp_path, monkeypatch):
     wc_folder([wc_row()])
     (tmp_path / "data/worldcuisines/test_small_task1.parquet").unlink()
-    with pytest.raises(DataError, match=r"test_small_task1\.parquet is missing"):
-        datasets.source(WC)
+    with pytest.raises(DataError, match=r"no local copy, none of .*test_small_task1\.parquet, "):
+        sources.source(WC)
     monkeypatch.setenv("M4RAG_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="is not a folder"):
-        datasets.source(WC)
+        sources.source(WC)
 
 
 def test_without_a_local_copy_the_hub_is_named():
-    place = datasets.source(WC)
+    place = sources.source(WC)
     assert (place.path, place.name) == ("worldcuisines/vqa-v1.1", "task1")
 
 
 def test_a_missing_image_is_an_error_unless_blanks_are_asked_for(wc_folder, monkeypatch):
     doc = wc_row(image_path="images/8_0.jpg")
     with pytest.raises(MissingImageError, match=r"question 1-nan: there is no image 'images/8_0\.jpg'"):
-        datasets.load_image(WC, doc)
+        images.load_image(WC, doc)
     monkeypatch.setenv("M4RAG_MISSING_IMAGES", "blank")
-    assert datasets.image_status(WC, doc) == "blank"
-    assert datasets.load_image(WC, doc).getextrema() == ((127, 127),) * 3
+    assert images.image_status(WC, doc) == "blank"
+    assert images.load_image(WC, doc).getextrema() == ((127, 127),) * 3
 
 
 def test_only_blank_may_stand_for_missing_images(wc_folder, monkeypatch):
     monkeypatch.setenv("M4RAG_MISSING_IMAGES", "grey")
     with pytest.raises(DataError, match="'grey'; the only value it takes is 'blank'"):
-        datasets.image_status(WC, wc_row(image_path="images/8_0.jpg"))
+        images.image_status(WC, wc_row(image_path="images/8_0.jpg"))
 
 
 def test_a_hub_that_cannot_be_reached_is_said_so():
-    with pytest.raises(DataError, match=r"task1 cannot be loaded .* M4RAG_DATA"):
+    with pytest.raises(DataError, match=r"\(task1\) cannot be loaded .* M4RAG_DATA"):
         next(datasets.all_rows(WC))
 
 
@@ -132,32 +132,32 @@ def test_images_may_lie_elsewhere(wc_folder, tmp_path, monkeypatch):
     (tmp_path / "photos" / "images").mkdir(parents=True)
     Image.new("RGB", (8, 8), "blue").save(tmp_path / "photos" / "images" / "9_0.jpg")
     monkeypatch.setenv("M4RAG_IMAGES", str(tmp_path / "photos"))
-    assert datasets.load_image(WC, wc_row(image_path="images/9_0.jpg")).size == (8, 8)
-    assert datasets.find_image(MINI, "images/injera.png") is not None
+    assert images.load_image(WC, wc_row(image_path="images/9_0.jpg")).size == (8, 8)
+    assert images.find_image(MINI, "images/injera.png") is not None
 
 
 def test_an_image_path_cannot_leave_its_folder(wc_folder, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
-    assert datasets.find_image(WC, "../../secret.png") is None
-    assert datasets.find_image(WC, str(tmp_path / "secret.png")) is None
+    assert images.find_image(WC, "../../secret.png") is None
+    assert images.find_image(WC, str(tmp_path / "secret.png")) is None
 
 
 def test_an_unreadable_image_is_named(wc_folder, tmp_path):
     (tmp_path / "data/worldcuisines/images/7_0.jpg").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"7_0\.jpg cannot be read"):
-        datasets.load_image(WC, wc_row())
+        images.load_image(WC, wc_row())
 
 
 def test_a_model_that_takes_no_images_needs_none(wc_folder):
-    datasets.show_images(False)
-    assert datasets.image_status(WC, wc_row(image_path="images/8_0.jpg")) == "not shown"
+    images.show_images(False)
+    assert images.image_status(WC, wc_row(image_path="images/8_0.jpg")) == "not shown"
 
 
 def test_the_oracle_of_world_cuisines_is_the_dish_text(wc_folder):
     row = next(datasets.all_rows(WC))
     assert contexts.context(WC, "oracle", row) == "A stew."
     with pytest.raises(ContextError, match="1-nan has no oracle context"):
-        contexts.context(WC, "oracle", datasets.row(WC, wc_row(food_id="8")))
+        contexts.context(WC, "oracle", rows.row(WC, wc_row(food_id="8")))
 
 
 def test_queries_hold_what_the_setting_names_and_never_the_answer(wc_folder):

@@ -29,7 +29,9 @@ def score(doc, answer, setting="norag"):
 def test_names_carry_the_axes():
     assert callable(hooks.docs__mini__am)
     assert hooks.dataset_path__mini == "json"
-    assert hooks.metadata__mini__norag__am["language"] == "am"
+    made = hooks.metadata__mini__norag__am
+    assert (made["language"], made["variant"], made["retriever"]) == ("am", "", None)
+    assert len(made["rows"]) == 64 and made["rows"] != hooks.metadata__mini__norag__ar["rows"]
     for name in ("docs", "docs__", "unheard_of__mini", "__wrapped__"):
         with pytest.raises(AttributeError):
             getattr(hooks, name)
@@ -93,7 +95,7 @@ def test_an_unreadable_template_leaves_with_its_path(doc, monkeypatch):
 
 def test_a_question_that_cannot_be_scored_leaves_the_task_incomplete(doc, monkeypatch):
     """The harness retries what raises here and then drops every answer of the run."""
-    monkeypatch.setattr(hooks.datasets, "image_status", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+    monkeypatch.setattr(hooks.images, "image_status", lambda *_: (_ for _ in ()).throw(OSError("gone")))
     found = score(doc, "1")
     assert found["accuracy"] == {"question_id": found["accuracy"]["question_id"], "parse": "unscored", "fault": "gone"}
     assert found["failed"] == 1
@@ -102,12 +104,11 @@ def test_a_question_that_cannot_be_scored_leaves_the_task_incomplete(doc, monkey
 
 def test_rows_that_hold_their_images_are_scored_without_them(tmp_path, doc, monkeypatch):
     """The harness takes the image column off the rows that it scores."""
-    monkeypatch.setattr(hooks.datasets, "find_image", lambda *_: None)
-    monkeypatch.setattr(hooks.datasets, "_embedded", set())
+    monkeypatch.setattr(hooks.images, "find_image", lambda *_: None)
     features = hf_datasets.Features({"image_path": hf_datasets.Value("string"), "image": hf_datasets.Image()})
     picture = {"path": str(DATA / "images" / "injera.png"), "bytes": None}
     table = hf_datasets.Dataset.from_dict({"image_path": ["x.png"], "image": [picture]}, features=features)
-    hooks.datasets.check_images(MINI, table)
+    hooks.images.check_images(MINI, table)
     assert score(doc, "1")["accuracy"]["image"] == "shown"
 
 
@@ -115,7 +116,7 @@ def test_each_start_of_the_harness_forgets_the_model_before(doc):
     from lmms_eval.tasks import TaskManager
 
     register()
-    hooks.datasets.show_images(False)
+    hooks.images.show_images(False)
     assert score(doc, "1")["accuracy"]["image"] == "not shown"
     TaskManager("ERROR", include_defaults=False)
     assert score(doc, "1")["accuracy"]["image"] == "shown"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from m4rag_tasks import metrics
+from m4rag_tasks import intervals, metrics
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import IdsError, NoRecordsError, PairingError, RecordError
 
@@ -29,13 +29,38 @@ def run(scores, images=None, language="en"):
     ]
 
 
+def by_matrices(values, images, strata):
+    """Mean, larger of CR1 and CR2, and degrees of freedom, written with the whole N x N matrices of the literature."""
+    values, images, strata = np.array(values, float), np.array(images), np.array(strata)
+    n, g, s = len(values), images.max() + 1, strata.max() + 1
+    same = strata[:, None] == strata
+    sizes = same.sum(axis=1)
+    residual_maker = np.eye(n) - same / sizes
+    psi = 1 / (s * sizes)
+    plain, rows = [], []
+    for image in range(g):
+        inside = images == image
+        vectors = residual_maker[inside]
+        own, axes = np.linalg.eigh(residual_maker[np.ix_(inside, inside)])
+        root = axes @ np.diag(np.where(own > 1e-9, np.abs(own) ** -0.5, 0)) @ axes.T
+        plain.append(psi[inside] @ vectors)
+        rows.append(psi[inside] @ root @ vectors)
+    cr1 = g / (g - 1) * (n - 1) / (n - s) * np.sum((np.array(plain) @ values) ** 2)
+    cr2 = np.sum((np.array(rows) @ values) ** 2)
+    gram = np.array(rows) @ np.array(rows).T
+    return (psi * values).sum(), math.sqrt(max(cr1, cr2)), np.trace(gram) ** 2 / np.sum(gram**2)
+
+
 def test_accuracy_by_hand():
-    # Images a: 1 1, b: 0, c: 1 0, and d, e, f the same. Mean 6/10, psi = (y - 0.6)/10.
+    # Images a: 1 1, b: 0, c: 1 0, and d, e, f the same. Mean 6/10, psi = (y - 0.6)/10, k² = 5/4 and 10/9.
     estimate = metrics.accuracy(run([1, 1, 0, 1, 0] * 2, "aabccddeff"))
-    error = math.sqrt(6 / 5 * 2 * (0.08**2 + 0.06**2 + 0.02**2))
+    error = math.sqrt(2 * (5 / 4 * 0.08**2 + 10 / 9 * 0.06**2 + 5 / 4 * 0.02**2))
+    _, by_matrix, freedom = by_matrices([1, 1, 0, 1, 0] * 2, [0, 0, 1, 2, 2, 3, 3, 4, 5, 5], [0] * 10)
+    assert error == pytest.approx(by_matrix)
+    assert 4 < freedom < 5
     assert (estimate.value, estimate.n, estimate.clusters, estimate.failed) == (pytest.approx(0.6), 10, 6, 0)
-    assert estimate.low == pytest.approx(0.6 - stats.t.ppf(0.975, 5) * error)
-    assert estimate.high == 1.0  # 1.006 without the cut
+    assert estimate.low == pytest.approx(0.6 - stats.t.ppf(0.975, freedom) * error)
+    assert estimate.high == 1.0  # 1.019 without the cut
 
 
 def test_one_question_an_image_gives_the_ordinary_standard_error():
@@ -60,11 +85,31 @@ def test_macro_interval_by_hand():
     english = run([1, 0, 1, 1] * 5)
     swahili = run([1, 0] * 5, [4 * (number // 2) + number % 2 for number in range(10)], "sw")
     sums = [0.25 / 40 + 0.5 / 20, -0.75 / 40 - 0.5 / 20, 0.25 / 40, 0.25 / 40]
-    error = math.sqrt(20 / 19 * 29 / 28 * 5 * sum(value**2 for value in sums))
+    error = math.sqrt(20 / 19 * 29 / 28 * 5 * sum(value**2 for value in sums))  # CR1, here a little above CR2
+    images = [*range(20), *(4 * (number // 2) + number % 2 for number in range(10))]
+    _, by_matrix, freedom = by_matrices([1, 0, 1, 1] * 5 + [1, 0] * 5, images, [0] * 20 + [1] * 10)
+    assert error == pytest.approx(by_matrix)
+    assert 9 < freedom < 19
     estimate = metrics.macro({"en": english, "sw": swahili})
     assert (estimate.value, estimate.n, estimate.clusters) == (0.625, 30, 20)
-    assert estimate.low == pytest.approx(0.625 - stats.t.ppf(0.975, 19) * error)
-    assert estimate.high == pytest.approx(0.625 + stats.t.ppf(0.975, 19) * error)
+    assert estimate.low == pytest.approx(0.625 - stats.t.ppf(0.975, freedom) * error)
+    assert estimate.high == pytest.approx(0.625 + stats.t.ppf(0.975, freedom) * error)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_interval_and_p_value_are_those_of_the_literature(seed):
+    """On designs of any shape: languages of unlike sizes, images shared by some of them, several records an image."""
+    rng = np.random.default_rng(seed)
+    strata = np.repeat(np.arange(4), rng.integers(5, 25, 4))
+    images = np.unique(rng.integers(0, 15, len(strata)), return_inverse=True)[1]
+    records = [record(n, images[n], int(rng.random() < 0.5), f"l{strata[n]}") for n in range(len(strata))]
+    value, error, freedom = by_matrices([row["score"] for row in records], images, strata)
+    estimate = metrics.macro(by_language(records))
+    assert estimate.value == pytest.approx(value)
+    assert estimate.low == pytest.approx(max(0, value - stats.t.ppf(0.975, freedom) * error))
+    none = [{**row, "score": 0} for row in records]
+    p_value = metrics.paired_difference(records, none, by_language=True).p_value
+    assert p_value == pytest.approx(2 * stats.t.sf(value / error, freedom))
 
 
 def test_macro_of_one_language_is_its_accuracy():
@@ -164,6 +209,61 @@ def test_interval_covers_the_truth_as_often_as_it_says(figure):
         estimate = metrics.micro(records) if figure == "micro" else metrics.macro(by_language(records))
         covered += estimate.low <= truth <= estimate.high
     assert 0.91 <= covered / 300 <= 0.98
+
+
+def cr1_interval(scores, images, strata):
+    """The plain cluster-robust interval: CR1 with t of one less than the number of images."""
+    sizes = np.bincount(strata)
+    means = np.bincount(strata, weights=scores) / sizes
+    psi = (scores - means[strata]) / (len(sizes) * sizes[strata])
+    sums = np.bincount(images, weights=psi)
+    n, g = len(scores), len(sums)
+    error = math.sqrt(g / (g - 1) * (n - 1) / (n - len(sizes)) * sums @ sums)
+    reach = stats.t.ppf(0.975, g - 1) * error
+    return means.mean() - reach, means.mean() + reach
+
+
+def coverage(sizes, right, shared, tries=400):
+    """How often CR1's interval and ours hold the truth; `shared`: the languages ask about the same images."""
+    rng = np.random.default_rng(20251205)
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    images = np.concatenate([np.arange(size) for size in sizes]) if shared else np.arange(len(strata))
+    plain = ours = 0
+    for _ in range(tries):
+        scores = (rng.random(len(strata)) < right).astype(float)
+        low, high = cr1_interval(scores, images, strata)
+        plain += low <= right <= high
+        rows = [record(n, images[n], int(score), f"l{strata[n]}") for n, score in enumerate(scores)]
+        estimate = metrics.macro(by_language(rows))
+        ours += estimate.low <= right <= estimate.high
+    return plain / tries, ours / tries
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("right", [0.5, 0.7])
+@pytest.mark.parametrize("sizes", [[3, 3, 3, 300], [5, 5, 300]])
+def test_tiny_languages_beside_a_huge_one_are_covered_better(sizes, right, shared):
+    plain, ours = coverage(sizes, right, shared)
+    assert plain < 0.92
+    assert ours >= plain + 0.02
+    assert ours > 0.85
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("sizes", [[60] * 5, [20, 20, 200], [100, 150, 200], [8] * 12])
+def test_other_sizes_are_covered_no_worse(sizes, shared):
+    plain, ours = coverage(sizes, 0.6, shared)
+    assert ours >= plain
+    assert 0.92 <= ours <= 0.99
+
+
+def test_tiny_languages_lower_the_degrees_of_freedom():
+    """Three languages of three questions carry the variance: 3 x 2 degrees of freedom, not 608."""
+    strata = np.repeat(np.arange(4), [3, 3, 3, 600])
+    scores = np.arange(len(strata)) % 2
+    error = intervals.estimate(scores.astype(float), np.arange(len(strata)), strata)
+    spread = sum(np.var(scores[strata == s], ddof=1) / (strata == s).sum() for s in range(4)) / 16
+    assert (error.high - error.value) / math.sqrt(spread) == pytest.approx(stats.t.ppf(0.975, 6), rel=0.01)
 
 
 def test_ignoring_images_would_be_too_narrow():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m4rag_tasks import datasets, preflight, suite
+from m4rag_tasks import images, preflight, suite
 from m4rag_tasks.errors import DataError
 
 
@@ -22,10 +22,10 @@ def test_a_broken_picture_is_found_unless_pictures_are_left_out(monkeypatch):
     def broken(*_args):
         raise DataError("images/injera.png cannot be read")
 
-    monkeypatch.setattr(datasets, "load_image", broken)
+    monkeypatch.setattr(images, "load_image", broken)
     tasks = suite.resolve("m4rag_mini_norag_en")
     assert [finding.problem for finding in preflight.preflight(tasks)] == ["images/injera.png cannot be read"]
-    assert preflight.preflight(tasks, images=False) == []
+    assert preflight.preflight(tasks, open_images=False) == []
 
 
 def test_a_run_is_stopped_with_one_line_per_problem():

@@ -1,4 +1,4 @@
-"""Prompts: wording of every language, golden renders, data that stays data, errors that help.
+"""Prompts: golden renders of every language, data that stays data, errors that help.
 
 Golden files: after a deliberate change of wording, regenerate with
 `M4RAG_UPDATE_GOLDEN=1 pytest tests/test_prompts.py` and read the diff.
@@ -7,12 +7,9 @@ Golden files: after a deliberate change of wording, regenerate with
 import hashlib
 import os
 import re
-import unicodedata
-from collections.abc import Callable
-from itertools import combinations
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import jinja2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,71 +17,29 @@ from hypothesis import strategies as st
 from m4rag_tasks import prompts
 from m4rag_tasks.errors import ContextError, DataError, TemplateError
 from m4rag_tasks.prompts import (
+    HEADER_FIELDS,
     ShownPassage,
+    header,
     render,
+    search_also,
     template_digest,
     template_languages,
+    template_path,
     templates_dir,
+    words,
 )
 
 GOLDEN = Path(__file__).parent / "golden" / "prompts"
+UPDATE_GOLDEN = bool(os.environ.get("M4RAG_UPDATE_GOLDEN"))  # read here: no test sees the user's settings
 LANGUAGES = template_languages()
-ANSWER_FORM = '{"answer": <number>}'
-WORDS = {
-    "passages_intro",
-    "context_intro",
-    "question_label",
-    "options_label",
-    "instruction",
-    "instruction_with_passages",
-    "instruction_with_context",
-    "answer_intro",
-}
+ANSWER_FORMS = {"mcq": '{"answer": <number>}', "open_ended": '{"answer": "<answer>"}'}
 PASSAGE = ShownPassage("Title", "text")
-PLACEHOLDERS = ("<number>", "{count}", "JSON")
-
-HAN, KANA = ("CJK UNIFIED",), ("CJK UNIFIED", "HIRAGANA", "KATAKANA")
-SCRIPTS = {  # beginnings of Unicode character names; Latin where nothing is said
-    "am": ("ETHIOPIC",),
-    "ar": ("ARABIC",),
-    "bn": ("BENGALI",),
-    "hi": ("DEVANAGARI",),
-    "ja_casual": KANA,
-    "ja_formal": KANA,
-    "ko_casual": ("HANGUL",),
-    "ko_formal": ("HANGUL",),
-    "mr": ("DEVANAGARI",),
-    "nan": HAN,
-    "ru_casual": ("CYRILLIC",),
-    "ru_formal": ("CYRILLIC",),
-    "si_formal_spoken": ("SINHALA",),
-    "th": ("THAI",),
-    "yue": HAN,
-    "zh_cn": HAN,
-}
-LATIN = ("LATIN", "COMBINING")
-CHARSETS = {"nan": "gb2312", "zh_cn": "gb2312", "yue": "big5hkscs"}  # simplified, traditional
-SAME_WORD = {  # (name, languages) whose words are rightly the same
-    ("question_label", "en", "fr"): "French writes the same noun, with a space before the colon",
-    ("question_label", "hi", "mr"): "both use the Sanskrit word for a question",
-}
-SHARED_WITH_ENGLISH = {"fr": {"question", "passages"}}  # words of three letters or more
-REGISTERS = [("id", "casual", "formal"), ("ja", "casual", "formal"), ("ko", "casual", "formal")]
-REGISTERS += [("ru", "casual", "formal"), ("jv", "krama", "ngoko")]
 
 
-def words_of(language: str) -> dict[str, str]:
-    """The `set` names of a language file, read by Jinja itself and without the skeleton."""
-    source = (templates_dir() / f"{language}.jinja").read_text(encoding="utf-8")
-    own = jinja2.Environment().from_string(source.replace("{% extends skeleton %}", ""))
-    return {name: value for name, value in vars(own.module).items() if name[0] != "_"}
-
-
-def bare(text: str) -> str:
-    """Letters and marks only, case folded, placeholders taken out."""
-    for placeholder in PLACEHOLDERS:
-        text = text.replace(placeholder, " ")
-    return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in text.casefold())
+@pytest.fixture(autouse=True)
+def search_only_ours() -> Iterator[None]:
+    yield
+    search_also([])
 
 
 def numbered_block(prompt: str) -> list[str]:
@@ -111,12 +66,14 @@ def golden_text(language: str) -> str:
         ShownPassage("Rawon", "Rawon: Jawa Timur, kluwek.\n1. daging 2. kluwek"),
         ShownPassage(" Soto\nayam ", "Soto ayam: {{ ayam }}, kunyit."),
     )
+    row = {"question": "Rawon?", "options": dish[1:]}
     shapes = {
         "norag, 4 options": render("mcq", language, question="Rawon\n (Jawa)?", options=dish[:4]),
         "2 passages, 5 options": render("mcq", language, question="1. Rawon?", options=dish, passages=passages),
-        "context, 4 options": render(
-            "mcq", language, question="Rawon?", options=dish[1:], context="Rawon, Jawa Timur."
-        ),
+        "context, 4 options": render("mcq", language, **row, context="Rawon, Jawa Timur."),
+        "open-ended, norag": render("open_ended", language, **row),
+        "open-ended, 2 passages": render("open_ended", language, **row, passages=passages),
+        "open-ended, context": render("open_ended", language, **row, context="Rawon, Jawa Timur."),
     }
     return "".join(f"==== {name} ====\n{prompt}\n" for name, prompt in shapes.items())
 
@@ -124,7 +81,7 @@ def golden_text(language: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_rendered_prompts_are_the_golden_ones(language: str) -> None:
     path = GOLDEN / f"{language}.txt"
-    if os.environ.get("M4RAG_UPDATE_GOLDEN"):
+    if UPDATE_GOLDEN:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(golden_text(language), encoding="utf-8")
     assert golden_text(language) == path.read_text(encoding="utf-8")
@@ -134,82 +91,38 @@ def test_each_language_has_one_golden_file_and_none_is_stale() -> None:
     assert sorted(path.stem for path in GOLDEN.glob("*.txt")) == LANGUAGES
 
 
-# Wording
+# What a file of words holds
 
 
-def test_all_varieties_are_there() -> None:
-    expected = """
-        am ar az bn cs en es fr hi id_casual id_formal it ja_casual ja_formal jv_krama
-        jv_ngoko ko_casual ko_formal mr nan nan_spoken ru_casual ru_formal sc si_formal_spoken
-        su_loma th tl yo yue zh_cn"""
-    assert set(LANGUAGES) >= set(expected.split())
-    assert "mcq" not in LANGUAGES
+def test_words_are_read_without_a_skeleton() -> None:
+    english = words("en")
+    assert len(english) == 12 and english["question_label"] == "Question:"
+    assert english["open_answer_intro"].endswith("where <answer> is your answer in English:")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_words_are_complete_and_clean(language: str) -> None:
-    words = words_of(language)
-    assert words.keys() == WORDS
-    for name, text in words.items():
-        assert text.strip() == text and "\n" not in text and "  " not in text, name
-        assert unicodedata.is_normalized("NFC", text), name
-        assert not text[0].isdigit(), f"{name} looks like an option"
-        has = {p for p in PLACEHOLDERS if text.count(p) == 1}
-        assert has == (set(PLACEHOLDERS) if name == "answer_intro" else set()), name
-        assert set(re.findall(r"[{}<>]", text)) == (set("{}<>") if has else set()), name
+def test_texts_that_are_put_together_are_words_and_other_values_are_not(tmp_path: Path) -> None:
+    search_also([copy(tmp_path, lambda s: s + '{% set both = question_label ~ "!" %}{% set n = 1 %}')])
+    assert words("xx") == {**words("en"), "both": "Question:!"}
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_header_says_who_wrote_and_reviewed_it(language: str) -> None:
-    source = (templates_dir() / f"{language}.jinja").read_text(encoding="utf-8")
-    header, rest = source.split("#}\n", 1)
-    assert header.startswith("{#\nlanguage: ") and rest.startswith("{% extends skeleton %}\n")
-    for field in ("register", "script", "written", "checked automatically"):
-        assert re.search(rf"^{field}: \S", header, re.M), field
-    assert re.search(r"^reviewed by a fluent reader: (no|yes, by \S)", header, re.M)
+def test_the_header_is_read(tmp_path: Path) -> None:
+    comment = (
+        "{#\nlanguage: Wolof\nwritten: by A,\n   who asked B\n  and C\nregister:\nreviewed by a fluent reader: no\n#}"
+    )
+    search_also([copy(tmp_path, lambda s: comment + s.split("#}", 1)[1])])
+    assert header("xx") == {
+        "language": "Wolof",
+        "written": "by A, who asked B and C",
+        "register": "",
+        "reviewed by a fluent reader": "no",
+    }
+    assert header("en").keys() == set(HEADER_FIELDS)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_words_are_in_the_language_s_script(language: str) -> None:
-    letters = bare(" ".join(words_of(language).values())).replace(" ", "")
-    script = SCRIPTS.get(language, LATIN)
-    strangers = {c for c in letters if not unicodedata.name(c, "?").startswith(script)}
-    assert not strangers
-    if script == KANA:
-        assert sum(unicodedata.name(c).startswith("HIRAGANA") for c in letters) > len(letters) / 3
-    if language in CHARSETS:
-        letters.encode(CHARSETS[language])
-
-
-@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
-def test_no_english_is_left(language: str) -> None:
-    english, own = (set(bare(" ".join(words_of(x).values())).split()) for x in ("en", language))
-    shared = {word for word in english & own if len(word) > 2}
-    assert shared <= SHARED_WITH_ENGLISH.get(language, set())
-
-
-@pytest.mark.parametrize("name", sorted(WORDS))
-def test_no_two_languages_have_the_same_words(name: str) -> None:
-    texts = {language: bare(words_of(language)[name]).split() for language in LANGUAGES}
-    same = {(name, a, b) for a, b in combinations(LANGUAGES, 2) if texts[a] == texts[b]}
-    assert same == {key for key in SAME_WORD if key[0] == name}
-
-
-@pytest.mark.parametrize(("language", "one", "other"), REGISTERS)
-def test_registers_of_one_language_differ_in_every_word(language: str, one: str, other: str) -> None:
-    first, second = words_of(f"{language}_{one}"), words_of(f"{language}_{other}")
-    assert [name for name in WORDS if bare(first[name]) == bare(second[name])] == []
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("shape", ["norag", "passages", "context"])
-def test_no_sentence_is_said_twice(language: str, shape: str) -> None:
-    passages = (ShownPassage("§a", "§b"),) if shape == "passages" else ()
-    context = "§c" if shape == "context" else None
-    prompt = render("mcq", language, question="§", options=["§d", "§e"], passages=passages, context=context)
-    sentences = [bare(s).split() for s in re.split(r"[.;:。；：।፤፦።\n]", prompt)]
-    told = [tuple(s) for s in sentences if s]
-    assert len(told) == len(set(told))
+@pytest.mark.parametrize("comment", ["", "{##}", "{# a note #}", "{# not closed", "{#\n: x\nlanguage\n#}"])
+def test_an_odd_comment_is_no_header_and_no_error(tmp_path: Path, comment: str) -> None:
+    search_also([copy(tmp_path, lambda s: comment + s.split("#}", 1)[1])])
+    assert header("xx") == {}
 
 
 # Form
@@ -222,26 +135,41 @@ def test_options_and_answer_form(language: str, count: int) -> None:
     prompt = render("mcq", language, question="7. §?", options=options)
     numbered = [f"{n}. {option}" for n, option in enumerate(options, 1)]
     assert [line for line in prompt.splitlines() if re.match(r"\s*\d+\s*\.", line)] == numbered
-    assert prompt.count(ANSWER_FORM) == 1 and prompt.endswith("\n" + ANSWER_FORM)
+    assert prompt.count(ANSWER_FORMS["mcq"]) == 1 and prompt.endswith("\n" + ANSWER_FORMS["mcq"])
     instruction, answer_intro = prompt.splitlines()[-3:-1]
     assert str(count) in answer_intro and "{" not in answer_intro
-    assert instruction == words_of(language)["instruction"]
+    assert instruction == words(language)["instruction"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_open_ended_prompt_shows_no_options(language: str) -> None:
+    prompt = render("open_ended", language, question="§?", options=["§1", "§2"])
+    own = words(language)
+    assert prompt == render("open_ended", language, question="§?")
+    assert prompt.splitlines() == [
+        f"{own['question_label']} §?",
+        "",
+        own["open_instruction"],
+        own["open_answer_intro"],
+        ANSWER_FORMS["open_ended"],
+    ]
 
 
 def test_passages_and_context_bring_their_own_sentences() -> None:
-    words, row = words_of("en"), {"question": "Q", "options": ["a", "b"]}
-    plain = render("mcq", "en", **row)
-    found = render("mcq", "en", **row, passages=[ShownPassage(" T\n1 ", " x\ny\n"), PASSAGE])
-    told = render("mcq", "en", **row, context="\nx\ny ")
-    assert found.startswith(f"{words['passages_intro']}\n\n[1] T 1\nx\ny\n\n[2] Title\ntext\n\nQ")
-    assert told.startswith(f"{words['context_intro']}\nx\ny\n\nQuestion: Q\nOptions:\n1. a\n2. b\n")
-    assert plain.startswith("Question: Q\n")
-    for prompt, name in (
-        (plain, "instruction"),
-        (found, "instruction_with_passages"),
-        (told, "instruction_with_context"),
+    own, row = words("en"), {"question": "Q", "options": ["a", "b"]}
+    for kind, task, instruction in (
+        ("mcq", "\nOptions:\n1. a\n2. b\n\n", "instruction"),
+        ("open_ended", "\n\n", "open_instruction"),
     ):
-        assert prompt.splitlines()[-3] == words[name]
+        plain = render(kind, "en", **row)
+        found = render(kind, "en", **row, passages=[ShownPassage(" T\n1 ", " x\ny\n"), PASSAGE])
+        told = render(kind, "en", **row, context="\nx\ny ")
+        passages = f"{own['passages_intro']}\n\n[1] T 1\nx\ny\n\n[2] Title\ntext\n\n"
+        assert plain.startswith(f"Question: Q{task}{own[instruction]}\n")
+        assert found.startswith(f"{passages}Question: Q{task}{own[instruction + '_with_passages']}\n")
+        assert told.startswith(
+            f"{own['context_intro']}\nx\ny\n\nQuestion: Q{task}{own[instruction + '_with_context']}\n"
+        )
 
 
 @example("{{ 7 * 7 }}{% raw %}{# x #}", ["{{ question }}", "1. a\n2. b", " \n ", "{count}"])
@@ -270,9 +198,10 @@ def copy(folder: Path, edit: Callable[[str], str], name: str = "xx") -> Path:
     return folder
 
 
-def refusal(language: object, extra_dir: Path | None = None, kind: object = "mcq") -> str:
+def refusal(language: object, folder: Path | None = None, kind: object = "mcq") -> str:
+    search_also([folder] if folder else [])
     with pytest.raises(TemplateError) as caught:
-        render(kind, language, question="Q", options=["a", "b"], extra_dir=extra_dir)
+        render(kind, language, question="Q", options=["a", "b"])
     return str(caught.value)
 
 
@@ -284,20 +213,43 @@ def line_of(folder: Path, text: str) -> int:
 def test_a_folder_outside_the_repository_is_searched_first(tmp_path: Path) -> None:
     copy(tmp_path, lambda s: s.replace("Question:", "Frage:"))
     copy(tmp_path, lambda s: s.replace("Question:", "Ask:"), name="en")
+    row, ours = {"question": "Q", "options": ["a", "b"]}, template_digest("mcq", "en")
+    search_also([tmp_path])
+    assert render("mcq", "xx", **row).startswith("Frage: Q\n")
+    assert render("mcq", "en", **row).startswith("Ask: Q\n")
+    assert words("en")["question_label"] == "Ask:" and template_path("en") == tmp_path / "en.jinja"
+    assert template_languages() == sorted([*LANGUAGES, "xx"])
+    assert template_digest("mcq", "en") != ours
+
+
+def test_folders_named_before_are_forgotten(tmp_path: Path) -> None:
     row = {"question": "Q", "options": ["a", "b"]}
-    assert render("mcq", "xx", **row, extra_dir=tmp_path).startswith("Frage: Q\n")
-    assert render("mcq", "en", **row, extra_dir=tmp_path).startswith("Ask: Q\n")
-    assert render("mcq", "en", **row).startswith("Question: Q\n")
-    assert template_languages(tmp_path) == sorted([*LANGUAGES, "xx"])
-    assert template_digest("mcq", "en", tmp_path) != template_digest("mcq", "en")
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, label in zip(folders, ("Ask:", "Say:"), strict=True):
+        folder.mkdir()
+        copy(folder, lambda s, label=label: s.replace("Question:", label), name="en")
+    for named, label in ((folders, "Ask:"), (folders[::-1], "Say:"), (folders[1:], "Say:"), ([], "Question:")):
+        search_also(named)
+        assert render("mcq", "en", **row).startswith(f"{label} Q\n")
+        assert words("en")["question_label"] == label
+
+
+def test_folders_without_templates_are_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    search_also([tmp_path / "nowhere", tmp_path / "file", tmp_path / "folder"])
+    assert template_languages() == LANGUAGES
+    assert render("mcq", "en", question="Q", options=["a"]).startswith("Question: Q\n")
 
 
 @pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\r\n \n"])
 def test_marks_of_other_editors_do_not_reach_the_prompt(tmp_path: Path, start: bytes) -> None:
     data = (templates_dir() / "en.jinja").read_bytes().replace(b"\n", b"\r\n")
     (tmp_path / "xx.jinja").write_bytes(start + data)
+    search_also([tmp_path])
     row = {"question": "Q", "options": ["a", "b"], "passages": [PASSAGE]}
-    assert render("mcq", "xx", **row, extra_dir=tmp_path) == render("mcq", "en", **row)
+    assert render("mcq", "xx", **row) == render("mcq", "en", **row)
+    assert header("xx") == header("en")
 
 
 def test_templates_are_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,13 +279,15 @@ def test_a_name_that_is_not_one_is_refused(name: object) -> None:
 def test_a_kind_is_not_a_language() -> None:
     assert "mcq.jinja, line 1: not a language" in refusal("mcq")
     assert "en.jinja, line 1: not a prompt kind" in refusal("es", kind="en")
+    assert "prompt.jinja, line 1: not a prompt kind" in refusal("es", kind="prompt")
+    assert "prompt.jinja, line 1: not a language" in refusal("prompt")
 
 
 def test_a_language_file_without_skeleton_is_refused(tmp_path: Path) -> None:
     copy(tmp_path, lambda s: s.replace("{% extends skeleton %}\n", ""))
     message = refusal("xx", tmp_path)
     assert "xx.jinja, line 1: not a language" in message and "{% extends skeleton %}" in message
-    assert template_languages(tmp_path) == LANGUAGES
+    assert template_languages() == LANGUAGES
 
 
 def test_a_syntax_error_says_the_line(tmp_path: Path) -> None:
@@ -341,6 +295,8 @@ def test_a_syntax_error_says_the_line(tmp_path: Path) -> None:
     line = line_of(tmp_path, "options_label")
     message = refusal("xx", tmp_path)
     assert f"{tmp_path / 'xx.jinja'}, line {line}: Encountered unknown tag 'sett'" in message
+    with pytest.raises(TemplateError, match=f"line {line}: Encountered unknown tag 'sett'"):
+        words("xx")
 
 
 def test_a_quote_left_open_is_noticed_one_line_later(tmp_path: Path) -> None:
@@ -368,11 +324,26 @@ def test_a_missing_word_is_found_before_the_row_that_needs_it(tmp_path: Path) ->
     assert str(tmp_path / "xx.jinja") in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "other", "word"),
+    [("mcq", "open_ended", "options_label"), ("open_ended", "mcq", "open_instruction_with_context")],
+)
+def test_a_word_that_one_kind_needs_is_missed_by_that_kind_only(
+    tmp_path: Path, kind: str, other: str, word: str
+) -> None:
+    copy(tmp_path, lambda s: re.sub(rf".*set {word} .*\n", "", s))
+    message = refusal("xx", tmp_path, kind)
+    assert f"{kind}.jinja, line " in message and f"'{word}' is undefined" in message
+    assert render(other, "xx", question="Q", options=["a"]).endswith(ANSWER_FORMS[other])
+
+
 def test_an_undefined_variable_in_a_language_file_says_the_line(tmp_path: Path) -> None:
     copy(tmp_path, lambda s: s.replace('"Question:"', "qestion ~ 1"))
     line = line_of(tmp_path, "qestion")
     message = refusal("xx", tmp_path)
     assert f"{tmp_path / 'xx.jinja'}, line {line}: 'qestion' is undefined" in message
+    with pytest.raises(TemplateError, match=f"line {line}: 'qestion' is undefined"):
+        words("xx")
 
 
 def test_a_file_that_is_not_utf8_says_the_line(tmp_path: Path) -> None:
@@ -382,7 +353,7 @@ def test_a_file_that_is_not_utf8_says_the_line(tmp_path: Path) -> None:
     line = data[: data.index(b"M\xf6")].count(b"\n") + 1
     assert f"{tmp_path / 'xx.jinja'}, line {line}: not UTF-8" in refusal("xx", tmp_path)
     with pytest.raises(TemplateError, match="not UTF-8"):
-        template_digest("mcq", "xx", tmp_path)
+        template_digest("mcq", "xx")
 
 
 def test_an_unreadable_file_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,16 +383,28 @@ def test_rows_that_cannot_be_asked() -> None:
 # Digest and cost
 
 
-def test_the_digest_covers_skeleton_and_words() -> None:
-    data = b"".join((templates_dir() / f"{name}.jinja").read_bytes() for name in ("mcq", "sc"))
-    assert template_digest("mcq", "sc") == hashlib.sha256(data).hexdigest()
-    assert len({template_digest("mcq", language) for language in LANGUAGES}) == len(LANGUAGES)
+@pytest.mark.parametrize("kind", ["mcq", "open_ended"])
+def test_the_digest_covers_skeleton_and_words(kind: str) -> None:
+    data = b"".join((templates_dir() / f"{name}.jinja").read_bytes() for name in ("prompt", kind, "sc"))
+    assert template_digest(kind, "sc") == hashlib.sha256(data).hexdigest()
+    assert len({template_digest(kind, language) for language in LANGUAGES}) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize("name", ["prompt", "mcq", "xx"])
+def test_every_file_that_is_rendered_changes_the_digest(tmp_path: Path, name: str) -> None:
+    copy(tmp_path, lambda s: s)
+    search_also([tmp_path])
+    before = template_digest("mcq", "xx")
+    own = tmp_path / f"{name}.jinja"
+    own.write_bytes((template_path("xx") if name == "xx" else templates_dir() / own.name).read_bytes() + b"\n")
+    search_also([tmp_path])
+    assert template_digest("mcq", "xx") != before
 
 
 def test_files_are_read_once_per_process(tmp_path: Path) -> None:
-    copy(tmp_path, lambda s: s)
-    row = {"question": "Q", "options": ["a", "b"], "extra_dir": tmp_path}
-    before, digest = render("mcq", "xx", **row), template_digest("mcq", "xx", tmp_path)
+    search_also([copy(tmp_path, lambda s: s)])
+    row = {"question": "Q", "options": ["a", "b"]}
+    before, digest = render("mcq", "xx", **row), template_digest("mcq", "xx")
     (tmp_path / "xx.jinja").unlink()
     assert render("mcq", "xx", **row) == before
-    assert template_digest("mcq", "xx", tmp_path) == digest
+    assert template_digest("mcq", "xx") == digest

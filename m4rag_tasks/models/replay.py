@@ -12,6 +12,7 @@ they are, and the report puts runs of one name together.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,8 +20,8 @@ from typing import Any
 
 from lmms_eval.api.instance import Instance
 
-from m4rag_tasks import datasets, suite
-from m4rag_tasks.errors import ResponsesError
+from m4rag_tasks import rows, suite
+from m4rag_tasks.errors import ResponsesError, UnknownNameError
 from m4rag_tasks.hooks import stop
 from m4rag_tasks.models.text_only import TextOnlyModel
 
@@ -59,9 +60,16 @@ class Replay(TextOnlyModel):
 
     def _question_id(self, request: Instance) -> str:
         doc_id, task, split = request.args[3:6]
-        if task not in suite.all_tasks():
-            raise ResponsesError(f"m4rag_replay answers m4rag tasks only, and {task!r} is none.")
-        return datasets.row(suite.all_tasks()[task].dataset, self.task_dict[task][split][doc_id]).question_id
+        try:
+            ours = self._ours(task)
+        except UnknownNameError as error:
+            raise ResponsesError(f"m4rag_replay answers m4rag tasks only, and {task!r} is none.") from error
+        return rows.question_id(ours.dataset, self.task_dict[task][split][doc_id], ours.variant.asked)
+
+    @staticmethod
+    @functools.cache
+    def _ours(task: str) -> suite.Task:
+        return suite.resolve(task)[0]
 
 
 def read_responses(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
-from m4rag_tasks import datasets
+from m4rag_tasks import images
 
 
 class TextOnlyModel(lmms):
@@ -26,7 +26,7 @@ class TextOnlyModel(lmms):
         super().__init__()
         # With several processes the harness puts its counts there to exchange them.
         self.device = "cpu"
-        datasets.show_images(False)
+        images.show_images(False)
 
     @abc.abstractmethod
     def answer(self, request: Instance) -> str:

@@ -17,6 +17,8 @@ from harness import results, run_lmms_eval, samples
 from PIL import Image, ImageChops
 
 from m4rag_tasks import datasets, hooks, suite
+from m4rag_tasks.rows import Row
+from m4rag_tasks.sources import MINI_FOLDER
 
 pytestmark = pytest.mark.e2e
 
@@ -93,7 +95,7 @@ def run(tmp_path_factory) -> SimpleNamespace:
 
 
 @pytest.fixture
-def rows() -> dict[str, datasets.Row]:
+def rows() -> dict[str, Row]:
     """The rows of the mini benchmark by question id."""
     return {row.question_id: row for row in datasets.all_rows(MINI)}
 
@@ -114,7 +116,7 @@ def test_prompt_and_picture_are_sent(run, rows):
         assert header in {"data:image/png;base64", "data:image/jpeg;base64"}
         sent = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
         assert sent.format == header.removeprefix("data:image/").removesuffix(";base64").upper()
-        shown = Image.open(datasets.MINI_FOLDER / row.image_id).convert("RGB")
+        shown = Image.open(MINI_FOLDER / row.image_id).convert("RGB")
         assert ImageChops.difference(sent.convert("RGB"), shown).getbbox() is None
         assert request["temperature"] == 0
         assert record["image"] == "shown"

@@ -10,7 +10,8 @@ import pytest
 from harness import results, run_lmms_eval, samples
 from PIL import Image
 
-from m4rag_tasks import datasets, hooks, prompts, retrieval, suite
+from m4rag_tasks import datasets, hooks, prompts, retrieval, rows, suite
+from m4rag_tasks.sources import MINI_FOLDER
 
 from . import tiny_models, watch_processor
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.e2e
 LANGUAGE = "am"
 TASK = f"m4rag_mini_mmrag_{LANGUAGE}"
 MINI, MMRAG = suite.DATASETS["mini"], suite.SETTINGS["mmrag"]
+CELL = hooks.Cell.of("mini", "mmrag")
 # The first three questions are about one picture, the fourth about another.
 LIMIT = 4
 
@@ -49,8 +51,8 @@ def run(tmp_path_factory, mini_cache) -> SimpleNamespace:
 def docs(mini_cache, monkeypatch) -> dict[str, dict]:
     """The rows of the mini benchmark by question id, in a process that can read its caches."""
     monkeypatch.setenv("M4RAG_CACHE", str(mini_cache))
-    lines = (datasets.MINI_FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-    return {datasets.row(MINI, doc).question_id: doc for doc in map(json.loads, lines)}
+    lines = (MINI_FOLDER / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    return {rows.row(MINI, doc).question_id: doc for doc in map(json.loads, lines)}
 
 
 def given_for(run, prompt: str) -> dict:
@@ -68,14 +70,14 @@ def test_every_record_is_whole(run, docs):
         assert record["language"] == LANGUAGE
         assert record["cache"] == retrieval.open_cache("mini", "mmrag").manifest.key
         assert [passage["rank"] for passage in record["passages"]] == list(range(1, suite.TOP_K + 1))
-        assert record == hooks.make_record(MINI, MMRAG, docs[record["question_id"]], answer)
+        assert record == hooks.make_record(CELL, docs[record["question_id"]], answer)
 
 
 def test_the_model_reads_the_prompt_with_its_passages(run, docs):
     assert len(run.given) == LIMIT
     for sample in run.samples:
-        row = datasets.row(MINI, docs[sample["accuracy"]["question_id"]])
-        prompt = hooks.render(MINI, MMRAG, row)
+        row = rows.row(MINI, docs[sample["accuracy"]["question_id"]])
+        prompt = hooks.render(CELL, row)
         assert sample["input"] == prompt
         hits = retrieval.open_cache("mini", "mmrag").hits(retrieval.query(MINI, MMRAG, row))
         assert [hit.id for hit in hits] == [passage["id"] for passage in sample["accuracy"]["passages"]]
@@ -93,7 +95,7 @@ def test_the_model_sees_the_picture_of_the_question(run, docs):
         doc = docs[sample["accuracy"]["question_id"]]
         given = given_for(run, sample["input"])
         # Qwen's own helper scales the picture before the processor gets it.
-        picture = fetch_image({"image": Image.open(datasets.MINI_FOLDER / doc["image_path"])})
+        picture = fetch_image({"image": Image.open(MINI_FOLDER / doc["image_path"])})
         assert given["images"] == [{"size": list(picture.size), "digest": watch_processor.digest(picture)}]
         assert given["image_tokens"] > 0
         assert given["patches"] == 4 * given["image_tokens"]
@@ -107,7 +109,10 @@ def test_the_results_say_what_they_were_made_with(run, docs):
         "version": hooks.VERSION,
         "dataset": "mini",
         "setting": "mmrag",
+        "variant": "",
         "language": LANGUAGE,
+        "revision": None,
+        "rows": datasets.rows_digest(datasets.load_rows(MINI, suite.language(LANGUAGE)), MINI),
         "retriever": "pixel",
         "cache": manifest.key,
         "hits": manifest.files["hits.arrow"]["sha256"],

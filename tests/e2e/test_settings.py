@@ -12,7 +12,7 @@ import pytest
 from harness import results, run_lmms_eval, run_m4rag, samples
 
 from m4rag_tasks.report import load_runs
-from m4rag_tasks.suite import DATASETS, SETTINGS, group_name, select
+from m4rag_tasks.suite import DATASETS, SETTINGS, family_name, select
 from retrieval_cache import list_caches
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +34,7 @@ RETRIEVERS = {
 def run(mini_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output folder of one lmms-eval run over all settings of mini."""
     folder = tmp_path_factory.mktemp("run")
-    groups = ",".join(group_name("mini", setting) for setting in MINI.settings)
+    groups = ",".join(family_name("mini", setting) for setting in MINI.settings[""])
     done = run_lmms_eval(
         *("--model", "m4rag_reader", "--tasks", groups, "--log_samples", "--output_path", str(folder)),
         M4RAG_CACHE=str(mini_cache),
@@ -44,11 +44,11 @@ def run(mini_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def accuracy(run: Path, setting: str) -> float:
-    return results(run)["results"][group_name("mini", setting)]["accuracy,none"]
+    return results(run)["results"][family_name("mini", setting)]["accuracy,none"]
 
 
 def test_the_oracle_beats_every_retrieval_and_every_retrieval_beats_none(run):
-    found = {setting: accuracy(run, setting) for setting in MINI.settings}
+    found = {setting: accuracy(run, setting) for setting in MINI.settings[""]}
     retrieved = {setting: value for setting, value in found.items() if SETTINGS[setting].retriever}
     assert found["oracle"] > max(retrieved.values())
     assert min(retrieved.values()) > found["norag"]
@@ -62,9 +62,9 @@ def test_without_context_the_options_give_nothing_away(run):
 
 def test_a_group_reports_the_macro_average_and_the_micro_beside_it(run):
     table, answered = results(run)["results"], samples(run)
-    for setting in MINI.settings:
+    for setting in MINI.settings[""]:
         leaves = [table[task.name] for task in select("mini", setting)]
-        group = table[group_name("mini", setting)]
+        group = table[family_name("mini", setting)]
         assert math.isclose(group["accuracy,none"], mean(leaf["accuracy,none"] for leaf in leaves))
         scores = [line["accuracy"]["score"] for task in select("mini", setting) for line in answered[task.name]]
         assert math.isclose(group["micro,none"], mean(scores))
@@ -123,7 +123,7 @@ def test_the_report_reads_the_run(run, tmp_path):
 
 def test_all_runs_load_for_analysis(run):
     notes: list[str] = []
-    assert {loaded.setting for loaded in load_runs([run], notes)} == set(MINI.settings)
+    assert {loaded.setting for loaded in load_runs([run], notes)} == set(MINI.settings[""])
     assert notes == []
 
 

@@ -155,3 +155,17 @@ def test_a_picture_that_cannot_be_read_is_named(world, monkeypatch):
     monkeypatch.setattr(Path, "open", closed)
     with pytest.raises(CorpusError, match=r"0\.png cannot be read"):
         cache.hits(world.queries[0])
+
+
+def test_a_reader_that_leaves_the_retriever_open_gets_the_last_build_of_any(world):
+    ours = world.build()
+    assert find_cache(world.root, replace(world.wanted(), retriever=None)).key == ours.key
+    other = world.build(retriever=default_spec("pixel"))
+    assert find_cache(world.root, replace(world.wanted(), retriever=None)).key == other.key
+    assert find(world).key == ours.key
+    world.build()
+    assert find_cache(world.root, replace(world.wanted(), retriever=None)).key == ours.key
+    strange = default_spec("bm25", k1=0.9)
+    made = world.build(retriever=strange)
+    with pytest.raises(CacheMismatch, match="made for something else"):
+        find_cache(world.root, replace(world.wanted(), retriever=None, key=made.key))

@@ -1,0 +1,68 @@
+"""Language varieties kept outside this package: a template in a folder that the user names.
+
+`lmms-eval --include_path FOLDER` (or `m4rag check-language --include_path FOLDER`)
+makes the templates in FOLDER known; each that is no variety of ours becomes one,
+described by the comment at its top. The YAML beside it names the task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from m4rag_tasks import prompts, suite
+from m4rag_tasks.errors import TemplateError
+from m4rag_tasks.suite import Language
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+
+# How the headers of templates begin to name a script → ISO 15924.
+SCRIPTS = {
+    "Arabic": "Arab",
+    "Bengali": "Beng",
+    "Cyrillic": "Cyrl",
+    "Devanagari": "Deva",
+    "Ethiopic": "Ethi",
+    "Han and kana": "Jpan",
+    "Han, simplified": "Hans",
+    "Han, traditional": "Hant",
+    "Hangul": "Kore",
+    "Latin": "Latn",
+    "Sinhala": "Sinh",
+    "Tamil": "Taml",
+    "Telugu": "Telu",
+    "Thai": "Thai",
+}
+
+
+def use_folders(folders: Sequence[Path]) -> None:
+    """Make the templates in these folders known, and forget those of folders named before.
+
+    A file that cannot be used is left out with a warning: it may be there for something else.
+    """
+    prompts.search_also(folders)
+    codes = {path.stem for folder in folders for path in sorted(folder.glob("*.jinja"))}
+    suite.add_outside(filter(None, map(_described, sorted(codes))))
+
+
+def _described(code: str) -> Language | None:
+    try:
+        prompts.words(code)
+        header = prompts.header(code)
+    except TemplateError as error:
+        logger.warning("no language variety: %s", error)
+        return None
+    script = header.get("script", UNKNOWN)
+    return Language(
+        code=code,
+        name=header.get("language", code),
+        script=next((iso for name, iso in SCRIPTS.items() if script.startswith(name)), script),
+        resource=UNKNOWN,
+        datasets={},
+        template=code,
+        language=code,
+        register=header.get("register"),
+    )
