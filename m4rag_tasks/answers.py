@@ -70,10 +70,10 @@ _FIELD = re.compile(
 )
 # What stands where no answer was filled in.
 _PLACEHOLDER = re.compile(r"<[^<>]*>|null|none|", re.I)
-# How far after a tag its value is looked for: keeps endless repetitions of a tag linear.
-_TAG_REACH = 300
+# What may stand between a tag and its value: space, markdown.
+_TAG_EDGE = " \t\r\n\f\v*_`#$:："
 # No boundary before `answer`: the reference has none.
-_TAG = re.compile(
+TAG = re.compile(
     r"(?:answer|(?:correct|right|best)\s+(?:option|choice))[\"'`*_”’]*(?:\s+(?:option|number|choice))?"
     r"\s*(?:(?P<prose>is\b)\s*:?|[:=：])|<answer>|\\boxed\s*\{",
     re.I,
@@ -149,7 +149,7 @@ def last_json_answer(text: str, plain: Callable[[Any], str]) -> str | None:
 
 def _unquoted(value: str) -> Any:
     """A value of a broken object: the string (cut off or not) or list that it is, else its text without quotes."""
-    for form in (value, value + '"'):
+    for form in (value, value + '"', value.replace("'", '"')):
         try:
             read = json.loads(form)
         except (ValueError, RecursionError):
@@ -165,13 +165,16 @@ def is_placeholder(text: str) -> bool:
 
 
 def tagged(text: str) -> Iterator[tuple[str, bool]]:
-    """What follows each `answer:`, `Answer is`, `<answer>`, `\\boxed{`, the last first, to the end of the line.
+    """What follows each tag (`answer:`, `Answer is`, `<answer>`, `\\boxed{`) on its line, the last first.
 
-    With it whether the tag was prose ("is"), not punctuation.
+    With it whether the tag was prose ("is"), not punctuation. Where nothing follows on
+    the tag's own line, the next line that is not empty counts. A later tag ends the text.
     """
-    for match in reversed(list(_TAG.finditer(text))):
-        rest = text[match.end() : match.end() + _TAG_REACH].lstrip(DECORATION)
+    end = len(text)
+    for match in reversed(list(TAG.finditer(text))):
+        rest = text[match.end() : end].lstrip(_TAG_EDGE)
         yield re.split(r"\n|</", rest, maxsplit=1)[0], bool(match["prose"])
+        end = match.start()
 
 
 def _m4rag(answer: str, options: Options) -> Parsed:

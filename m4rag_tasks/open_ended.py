@@ -2,27 +2,47 @@
 
 Three rules read an answer, as for multiple choice (`answers`):
 
-- `m4rag` (default): reasoning and special tokens are dropped; then `answer` of the last JSON
-  object; else what follows the last `answer:`; else the whole text.
-- `reference`: the M4-RAG program's (`published_rules.reference_open_ended`).
-- `worldcuisines`: the raw text, as WorldCuisines scores it.
+`m4rag` (default), the first step that finds something decides:
 
-The comparison is that of WorldCuisines (worldcuisines/worldcuisines,
-evaluation/score/score.py): the gold, lower-cased, is contained in the answer,
-lower-cased. Lower case is Python's `str.lower`: one that folds "İ" otherwise moves
-published Azerbaijani cells by 2 points. Exact match, which is ours, compares the
-texts after `option_text.normal`.
+1. failed_request  the harness's marker for a request that got no answer
+2. (reasoning blocks, special tokens and the prompt's own form, echoed, are dropped)
+3. json            `answer` of the last JSON object, broken or cut-off objects included;
+                   the strings of a list are one answer
+4. answer_tag      what follows the last `answer:`, `Answer is`, `<answer>` on its line
+5. whole_text      all of it
+6. invalid         nothing is said: no text, only reasoning, only a placeholder like `<answer>`
+
+`reference` is `extract_answer` of the M4-RAG program (`published_rules`), `worldcuisines`
+the raw text. Both keep 1 and 6, which move no score: an answer that says nothing holds no gold.
+
+Scores. `single`, `dual` and `multi` are those of WorldCuisines (worldcuisines/worldcuisines,
+evaluation/score/score.py, `score_oe`, run on three lists of golds): right is an answer that
+contains a gold, both lower-cased by `str.lower`. `single` takes the question's own
+gold, `dual` the English one as well, `multi` those of all varieties of the question. The
+lower case matters: `"İ".lower()` is an i and a combining dot, two characters, so the gold
+"İtaliya" is not found in "italiya". A library that writes a plain i instead (Arrow does)
+finds it, and the published Azerbaijani cell of task 2 comes out 2 points too high.
+
+`exact_single`, `exact_dual` and `exact_multi` are ours: a gold equals the answer after
+`option_text.normal`. The M4-RAG program's own scores (equal, or contained either way, to a gold
+of any variety) are not computed: under them an answer of one letter is contained in most golds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from m4rag_tasks import published_rules
-from m4rag_tasks.answers import RULES, final_text, is_failed, is_placeholder, last_json_answer, tagged
+from m4rag_tasks.answers import RULES, TAG, final_text, is_failed, last_json_answer, tagged
 from m4rag_tasks.option_text import DECORATION, normal
+
+# Where no answer was filled in. "None" is not among them: it may be meant.
+_PLACEHOLDER = re.compile(r"<[^<>]*>|null", re.I)
+_ECHO = re.compile(r"\{\s*\"answer\"\s*:\s*\"?<[^<>{}\"]*>\"?\s*\}", re.I)
+_PAIRS = {'""', "''", "“”", "‘’", "«»", "「」", "『』"}
 
 
 @dataclass(frozen=True)
@@ -48,50 +68,74 @@ def read(answer: str, rule: str = "m4rag") -> Read:
         raise ValueError(f"unknown answer rule {rule!r}; the rules are: {', '.join(RULES)}")
     if is_failed(answer):
         return Read(None, "failed_request")
-    if rule == "reference":
-        return _said(*published_rules.reference_open_ended(answer))
-    if rule == "worldcuisines":
-        return _said(answer, "whole_text")
-    return _m4rag(final_text(answer))
+    if rule == "m4rag":
+        text, step = _m4rag(_ECHO.sub(" ", final_text(answer)))
+    else:
+        text, step = (answer, "whole_text") if rule == "worldcuisines" else published_rules.reference_open_ended(answer)
+    return Read(None, "invalid") if text is None or _says_nothing(text) else Read(text, step)
 
 
 def scores(text: str | None, gold: Gold) -> dict[str, float]:
-    """1.0 or 0.0 under `single`, `dual`, `multi` (contained) and `exact_single`, … (equal); 0.0 for None."""
-    found: dict[str, float] = {}
-    for name, golds in (("single", (gold.single,)), ("dual", gold.dual), ("multi", gold.multi)):
-        found[name] = float(text is not None and _contains(text, golds))
-        found[f"exact_{name}"] = float(text is not None and _equals(text, golds))
-    return found
+    """1.0 or 0.0 for each of single, dual, multi (a gold is contained) and exact_single, … (a gold is equal).
+
+    A text of None scores 0 everywhere, and an empty gold never matches. A wider list
+    holds the narrower one, given so or not.
+    """
+    dual = (gold.single, *gold.dual)
+    lists = {"single": (gold.single,), "dual": dual, "multi": (*dual, *gold.multi)}
+    answer = text or ""
+    contained = {name: float(_contains(answer, golds)) for name, golds in lists.items()}
+    exact = {f"exact_{name}": float(_equals(answer, golds)) for name, golds in lists.items()}
+    return {**contained, **exact}
 
 
-def _m4rag(text: str) -> Read:
+def _m4rag(text: str) -> tuple[str, str]:
     stated = last_json_answer(text, _plain)
     if stated is not None:
-        return _said(stated, "json")
+        return stated.strip(), "json"
     for rest, _ in tagged(text):
-        if rest.strip(DECORATION):
-            return _said(rest, "answer_tag")
-    return _said(text, "whole_text")
-
-
-def _said(text: str | None, rule: str) -> Read:
-    """What was read, unless it says nothing."""
-    return Read(None, "invalid") if text is None or is_placeholder(text) else Read(text.strip(), rule)
+        value = _tidy(rest)
+        if value.strip(DECORATION) and not _says_nothing(value):
+            return value, "answer_tag"
+    # A tag that nothing follows, or only a placeholder, is no answer.
+    untagged = TAG.sub(" ", text).strip()
+    said = untagged == text.strip() or (untagged.strip(DECORATION) and not _says_nothing(untagged))
+    return (text.strip() if said else ""), "whole_text"
 
 
 def _plain(value: Any) -> str:
-    """A JSON value as text: the strings of a list are one answer; objects and booleans are none."""
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(_plain, value)))
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    # A value cut out of broken JSON still has its quotes.
-    return str(value).strip().strip("\"'").strip()
+    """A JSON value as text: what a list or object holds is one answer, joined by commas."""
+    parts, left = [], [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, list | dict):
+            left += reversed(item if isinstance(item, list) else list(item.values()))
+        elif item is not None:
+            whole_number = isinstance(item, float) and item.is_integer()
+            parts.append(str(int(item) if whole_number else item))
+    return ", ".join(parts)
 
 
-def _contains(text: str, golds: Sequence[str]) -> bool:
-    return any(gold.strip() and gold.lower() in text.lower() for gold in golds)
+def _tidy(text: str) -> str:
+    """The text without the markdown or quotes that enclose it, or the brace that closed a `\\boxed{`."""
+    text = text.strip().rstrip("*`").rstrip()
+    if "{" not in text:
+        text = re.sub(r"\}[\s$.]*$", "", text)
+    while len(text) > 1 and text[0] + text[-1] in _PAIRS:
+        text = text[1:-1].strip()
+    return text
 
 
-def _equals(text: str, golds: Sequence[str]) -> bool:
-    return any(normal(gold) and normal(gold) == normal(text) for gold in golds)
+def _says_nothing(text: str) -> bool:
+    visible = any(char.isprintable() and not char.isspace() for char in text)
+    return not visible or _PLACEHOLDER.fullmatch(text.strip()) is not None
+
+
+def _contains(answer: str, golds: Iterable[str]) -> bool:
+    lower = answer.lower()
+    return any(gold.strip() and gold.strip().lower() in lower for gold in golds)
+
+
+def _equals(answer: str, golds: Iterable[str]) -> bool:
+    norm = normal(answer)
+    return norm != "" and norm in map(normal, golds)

@@ -51,12 +51,16 @@ def worldcuisines(answer: str, options: Options) -> Parsed:
 
 
 def reference_open_ended(answer: str) -> tuple[str | None, str]:
-    """The text that the M4-RAG program reads and the step that read it; None where it reads nothing."""
+    """The text that the M4-RAG program reads and the step that read it; None where it reads nothing.
+
+    An object without an answer, or with null, counts as nothing (the program reads the text "None").
+    """
     try:
         value = json.loads(answer)
-        return (str(value["answer"]), "json") if isinstance(value, dict) and "answer" in value else (None, "invalid")
+        stated = value.get("answer") if isinstance(value, dict) else None
+        return (None if stated is None else str(stated)), "json"
     except json.JSONDecodeError:
         match = _REFERENCE_TEXT.search(answer)
-        return (match[1].strip(), "answer_tag") if match else (None, "invalid")
+        return (match[1].strip() if match else None), "answer_tag"
     except (ValueError, RecursionError):
         return None, "invalid"

@@ -1,26 +1,29 @@
-"""Run folders of the harness → runs: one model on one data set in one setting.
+"""Run folders of the harness → runs: one model on one data set in one setting and variant.
 
 The harness writes one samples file per task, that is per language, and may be
 started several times for one model. So files are found, one of each
-(model, task) is kept, and the files of one setting are put together.
+(model, task) is kept, and the files of one setting and variant are put together.
 Everything that was left out on the way is said in `notes`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
-from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Record, Samples, count_lines, read_samples
+from m4rag_tasks.report.checks import Record
+from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Samples, count_lines, read_samples
+from m4rag_tasks.report.titles import run_name, run_title
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _SETTING_ORDER = {name: number for number, name in enumerate(suite.SETTINGS)}
 _DATASET_ORDER = {name: number for number, name in enumerate(suite.DATASETS)}
+_VARIANT_ORDER = {name: number for number, name in enumerate(suite.VARIANTS)}
 
 
 @dataclass(frozen=True)
@@ -53,28 +56,44 @@ class Place:
 
 @dataclass
 class Run:
-    """One model on one data set in one setting, over all the languages that were run."""
+    """One model on one data set in one setting and variant, over all the language varieties that were run.
+
+    `variant` is the suite's, with whatever a task of one's own adds to its name ("oe_myprompt").
+    """
 
     model: str
     dataset: str
     setting: str
+    variant: str = ""
     sources: list[Source] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
 
     @property
-    def family(self) -> str:
-        """The setting of the suite that this run is, or is a variant of."""
-        return str(self.records[0]["setting"])
+    def name(self) -> str:
+        """The setting with its variant: what tells the runs of one model and data set apart."""
+        return run_name(self.setting, self.variant)
 
     @property
-    def variant(self) -> str:
-        """What the task's name adds to the setting, e.g. `_promptam`; mostly nothing."""
-        return self.setting.removeprefix(self.family)
+    def title(self) -> str:
+        """The setting with its variant, for people."""
+        recorded = str(self.records[0]["variant"])
+        return run_title(self.setting, recorded, self.variant.removeprefix(recorded).lstrip("_"))
+
+    @property
+    def asking(self) -> str:
+        """How its questions are asked: the first variant with this wording and kind of answer.
+
+        Only runs that ask alike are compared: a question in English is another question,
+        and an open-ended score means another thing.
+        """
+        recorded, kind = self.records[0]["variant"], self.records[0]["kind"]
+        asked = suite.VARIANTS[recorded].asked if recorded in suite.VARIANTS else "local"
+        return next((name for name, one in suite.VARIANTS.items() if (one.asked, one.kind) == (asked, kind)), recorded)
 
     @property
     def languages(self) -> dict[str, list[Record]]:
-        """The records by language, languages in alphabetical order."""
+        """The records by language variety, varieties in alphabetical order."""
         found: dict[str, list[Record]] = {}
         for record in self.records:
             found.setdefault(record["language"], []).append(record)
@@ -122,19 +141,23 @@ def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule:
     return _assemble(read, notes)
 
 
-def setting_order(setting: str) -> tuple[int, str]:
-    """Sort key: settings as the suite lists them, variants after their setting, others last."""
-    known = [name for name in _SETTING_ORDER if setting == name or setting.startswith(f"{name}_")]
-    return (_SETTING_ORDER[max(known, key=len)] if known else len(_SETTING_ORDER), setting)
+def partner(run: Run, base: str, names: Collection[str]) -> str | None:
+    """The one of `names` that `run` is measured against, or None where it is not there.
 
-
-def partner(run: Run, base: str, settings: Collection[str]) -> str | None:
-    """The one of `settings` that `run` is measured against, or None where it is not there.
-
-    That is `base` in the same variant, else plain `base`: where only retrieval
-    settings were asked with another prompt, the comparison is still of use.
+    That is `base` in the same variant, else in the one with the same prompt, else in the plain
+    one that asks alike: where only retrieval settings were asked with another prompt, the
+    comparison is still of use.
     """
-    return next((name for name in (base + run.variant, base) if name in settings), None)
+    return next((name for variant in _nearest(run) if (name := run_name(base, variant)) in names), None)
+
+
+def _nearest(run: Run) -> Iterator[str]:
+    yield run.variant
+    if known := suite.VARIANTS.get(run.variant):
+        for name, other in suite.VARIANTS.items():
+            if replace(known, name=name, title=other.title, context="given") == other:
+                yield name
+    yield run.asking
 
 
 def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
@@ -189,7 +212,7 @@ def _take(group: Sequence[Source], notes: list[str], rule: str | None) -> _Read 
 def _usable(source: Source, notes: list[str], rule: str | None) -> Samples | None:
     """The file's content, or None and a note that says what is wrong with it."""
     try:
-        return read_samples(source.path, source.shown, rule)
+        return read_samples(source.path, source.shown, rule, source.task)
     except NotOursError as error:
         notes.append(str(error))
     except BrokenSamplesError as error:
@@ -201,16 +224,16 @@ def _usable(source: Source, notes: list[str], rule: str | None) -> Samples | Non
 
 def _assemble(read: Sequence[_Read], notes: list[str]) -> list[Run]:
     named = labels(list(dict.fromkeys(source.facts.identity for source, _ in read)))
-    runs: dict[tuple[str, str, str], Run] = {}
+    runs: dict[tuple[str, str, str, str], Run] = {}
     # As in `_take`: of two files with the same questions the smaller or else the older one is left out.
     for source, samples in sorted(
         read, key=lambda pair: (len(pair[1].records), pair[0].date, pair[0].shown), reverse=True
     ):
         first = samples.records[0]
-        key = (named[source.facts.identity], first["dataset"], _setting(source.task, first))
+        key = (named[source.facts.identity], first["dataset"], first["setting"], _variant(source.task, first))
         run = runs.setdefault(key, Run(*key))
         if not run.places.keys().isdisjoint(samples.offsets):
-            notes.append(f"Left out: {source.shown} answers questions that another file of the same setting answers.")
+            notes.append(f"Left out: {source.shown} answers questions that another file of the same setting and variant answers.")
             continue
         run.sources.append(replace(source, language=first["language"]))
         run.records.extend(samples.records)
@@ -221,17 +244,20 @@ def _assemble(read: Sequence[_Read], notes: list[str]) -> list[Run]:
     return sorted(runs.values(), key=_run_order)
 
 
-def _setting(task: str, record: Record) -> str:
-    """The setting with its variant: what the task's name says between data set and language."""
-    head, tail = f"m4rag_{record['dataset']}_{record['setting']}", f"_{record['language']}"
-    if task.startswith(f"{head}_") and task.endswith(tail) and len(task) > len(head) + len(tail):
-        return f"{record['setting']}_{task[len(head) + 1 : -len(tail)]}"
-    return record["setting"]
+def _variant(task: str, record: Record) -> str:
+    """The variant of a record, with what its task's name says between that and the language."""
+    head = suite.family_name(record["dataset"], record["setting"], record["variant"]) + "_"
+    extra = task.removeprefix(head).removesuffix(f"_{record['language']}")
+    return "_".join(filter(None, (record["variant"], extra if task == f"{head}{extra}_{record['language']}" else "")))
 
 
 def _run_order(run: Run) -> tuple[object, ...]:
-    dataset = _DATASET_ORDER.get(run.dataset, len(_DATASET_ORDER))
-    return (dataset, run.dataset, run.model, setting_order(run.setting))
+    return (
+        *(_DATASET_ORDER.get(run.dataset, len(_DATASET_ORDER)), run.dataset, run.model),
+        *(_VARIANT_ORDER.get(run.asking, len(_VARIANT_ORDER)), run.asking),
+        *(_SETTING_ORDER.get(run.setting, len(_SETTING_ORDER)), run.setting),
+        *(_VARIANT_ORDER.get(run.variant, len(_VARIANT_ORDER)), run.variant),
+    )
 
 
 def _distinct(values: Iterable[object]) -> list[str]:

@@ -15,30 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m4rag_tasks.answers import parse
-from m4rag_tasks.errors import RunError
-
-Record = Mapping[str, Any]
+from m4rag_tasks import suite
+from m4rag_tasks.errors import RunError, UnknownNameError
+from m4rag_tasks.records import scored
+from m4rag_tasks.report.checks import DEFAULTS, SCORES, UNSCORED, Record, fault, is_unscored
 
 RECORD_KEY = "accuracy"
-FAILED = "failed_request"
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "question_id": str,
-    "qa_id": str,
-    "dataset": str,
-    "setting": str,
-    "language": str,
-    "image_id": str,
-    "question": str,
-    "options": list,
-    "gold": int,
-    "prediction": (int, str, type(None)),
-    "parse": str,
-    "passages": list,
-}
 # Texts stay on disk; see `_slim` for what is kept of them.
-_TEXTS = ("question", "options", "passages")
+_TEXTS = ("question", "options", "passages", "references", "scores")
+# What a record without scores is told of its task by those beside it.
+_OF_TASK = ("dataset", "setting", "variant", "kind", "language", "base_language", "register", "resource")
 _SHOWN_IDS = 5
 
 
@@ -68,8 +55,8 @@ class Exchange:
     record: Record
 
 
-def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
-    """All records of a samples file; `shown` is how messages call the file.
+def read_samples(path: Path, shown: str, rule: str | None = None, task: str = "") -> Samples:
+    """All records of a samples file; `shown` is how messages call the file, `task` whose it is.
 
     With a `rule` (one of `answers.RULES`) the stored answers are read and scored again.
     Raises `NotOursError` where the first line holds no record of ours,
@@ -81,18 +68,19 @@ def read_samples(path: Path, shown: str, rule: str | None = None) -> Samples:
     for number, offset, line in _lines(path):
         sample = _parse(line, number, shown)
         record = _record(sample, number, shown)
-        if rule is not None:
+        if rule is not None and not is_unscored(record):
             record = _scored_again(record, sample, rule)
         question_id = record["question_id"]
         if question_id in samples.offsets:
             repeated.append(question_id)
             continue
-        samples.records.append(_slim(record))
+        samples.records.append(record if is_unscored(record) else _slim(record))
         samples.offsets[question_id] = offset
     if repeated:
         raise _repeated(shown, repeated)
     if not samples.records:
         raise BrokenSamplesError(f"{shown} is empty. Run that task again.")
+    samples.records = _told_their_task(samples.records, task, shown)
     _check_same_task(samples, shown)
     return samples
 
@@ -142,60 +130,72 @@ def _record(sample: Mapping[str, Any], number: int, shown: str) -> Record:
         if number == 1:
             raise NotOursError(f"{shown} is not from a task of this suite; it was not read.")
         raise BrokenSamplesError(f"{shown}, line {number} has no record under {RECORD_KEY!r}. Run that task again.")
-    fault = _fault(record)
-    if fault:
-        raise BrokenSamplesError(f"{shown}, line {number}: the record {fault}. Run that task again.")
+    if is_unscored(record):
+        return record
+    record = {**DEFAULTS, **record}
+    if wrong := fault(record):
+        raise BrokenSamplesError(f"{shown}, line {number}: the record {wrong}. Run that task again.")
     return record
-
-
-def _fault(record: Record) -> str | None:
-    """What is wrong with a record, or None."""
-    for key, types in _TYPES.items():
-        if key not in record:
-            return f"has no {key!r}"
-        if not isinstance(record[key], types):
-            return f"has a value for {key!r} that cannot be used"
-    return _fault_of_lists(record) or _fault_of_scores(record)
-
-
-def _fault_of_lists(record: Record) -> str | None:
-    if not all(isinstance(option, str) for option in record["options"]):
-        return "has options that are not text"
-    # True is an int too, but names no option.
-    if record["gold"] is True or not 1 <= record["gold"] <= len(record["options"]):
-        return "has a right answer that is none of its options"
-    if not all(isinstance(passage, dict) for passage in record["passages"]):
-        return "has passages that cannot be used"
-    return None
-
-
-def _fault_of_scores(record: Record) -> str | None:
-    if record.get("strict", 0) not in (0, 1, None):
-        return "has a strict score other than 0 and 1"
-    # A request that failed was never answered, so it has no score; nothing else may lack one.
-    if record["parse"] != FAILED and record.get("score") not in (0, 1):
-        return "has no score" if record.get("score") is None else "has a score other than 0 and 1"
-    return None
 
 
 def _scored_again(record: Record, sample: Mapping[str, Any], rule: str) -> Record:
     # The record was made from the filtered answer, so that is what is read again.
-    parsed = parse(_first_text(sample.get("filtered_resps", "")), record["options"], rule)
-    again = {**record, "prediction": parsed.choice, "parse": parsed.rule}
-    again.pop("score", None)
-    if parsed.rule != FAILED:
-        again["score"] = float(parsed.choice == record["gold"])
-    return again
+    answer = _first_text(sample.get("filtered_resps", ""))
+    kept = {key: value for key, value in record.items() if key not in ("score", "strict", "scores")}
+    return {**kept, **scored(record, answer, rule)}
 
 
 def _slim(record: Record) -> Record:
-    """A record without its texts: of options their number, of passages the best score."""
+    """A record without its texts: of options their number, of passages the best score, of scores each by its name."""
     kept = {key: _shared(value) for key, value in record.items() if key not in _TEXTS}
-    scores = [passage.get("score") for passage in record["passages"]]
-    known = [score for score in scores if isinstance(score, int | float)]
+    found = [passage.get("score") for passage in record["passages"]]
+    known = [score for score in found if isinstance(score, int | float)]
     kept["choices"] = len(record["options"])
-    kept["best_score"] = max(known) if known and len(known) == len(scores) else None
+    kept["best_score"] = max(known) if known and len(known) == len(found) else None
+    if record["kind"] == "open_ended":
+        kept["prediction"] = None if record["prediction"] is None else ""
+        kept.update({name: record["scores"][name] for name in SCORES if "score" in record})
     return kept
+
+
+def _told_their_task(records: list[Record], task: str, shown: str) -> list[Record]:
+    """The records, those that could not be scored with the facts of their task."""
+    unscored = [record for record in records if is_unscored(record)]
+    if not unscored:
+        return records
+    full = next((record for record in records if not is_unscored(record)), None)
+    facts = {key: full.get(key) for key in _OF_TASK} if full else _facts_of(task)
+    if not facts:
+        raise BrokenSamplesError(
+            f"{shown}: none of its {len(unscored)} answers could be scored ({unscored[0].get('fault')}). "
+            "Mend that and run that task again."
+        )
+    return [_stub(record, facts) if is_unscored(record) else record for record in records]
+
+
+def _stub(record: Record, facts: Record) -> Record:
+    told = str(record.get("fault") or "no reason was noted")
+    nothing = {"image_id": None, "gold": None, "prediction": None, "choices": 0, "best_score": None}
+    question_id = record["question_id"]
+    return {"question_id": question_id, "qa_id": question_id, "parse": UNSCORED, "fault": told, **nothing, **facts}
+
+
+def _facts_of(name: str) -> Record:
+    """What the suite knows of one task; nothing where it is none of its leaves."""
+    try:
+        (task,) = suite.resolve(name)
+    except (UnknownNameError, ValueError):
+        return {}
+    return {
+        "dataset": task.dataset.key,
+        "setting": task.setting.name,
+        "variant": task.variant.name,
+        "kind": task.variant.kind,
+        "language": task.language.code,
+        "base_language": "en" if task.variant.asked == "en" else task.language.language,
+        "register": task.language.register,
+        "resource": task.language.resource,
+    }
 
 
 def _shared(value: Any) -> Any:
@@ -214,9 +214,10 @@ def _repeated(shown: str, ids: list[str]) -> RunError:
 
 
 def _check_same_task(samples: Samples, shown: str) -> None:
-    tasks = {(record["dataset"], record["setting"], record["language"]) for record in samples.records}
+    keys = ("dataset", "setting", "variant", "kind", "language")
+    tasks = {tuple(record[key] for key in keys) for record in samples.records}
     if len(tasks) > 1:
-        found = "; ".join(" ".join(task) for task in sorted(tasks)[:3])
+        found = "; ".join(" ".join(filter(None, task)) for task in sorted(tasks)[:3])
         raise BrokenSamplesError(f"{shown} mixes records of several tasks ({found}). Run those tasks again.")
 
 
