@@ -66,10 +66,10 @@ def outside_languages() -> list[Language]:
 
 def language(code: str) -> Language:
     """The variety with this code, ours or one added from outside. Raises `UnknownNameError`."""
-    known = {**_outside, **languages()}
-    if code not in known:
-        raise unknown("language", code, known)
-    return known[code]
+    found = languages().get(code) or _outside.get(code)
+    if found is None:
+        raise unknown("language", code, [*languages(), *_outside])
+    return found
 
 
 @functools.cache

@@ -96,10 +96,11 @@ def test_every_form_of_a_local_copy_gives_the_same_rows_and_pictures(data, save)
     ]
 
 
-def test_no_image_is_decoded_to_pick_rows(data, monkeypatch):
+def test_no_image_is_decoded_or_copied_to_pick_rows(data, monkeypatch):
     save_dict(data)
     monkeypatch.setattr(hf.Image, "decode_example", lambda *_args, **_kwargs: pytest.fail("decoded an image"))
     picked = datasets.load_rows(CVQA, KENYA)
+    assert picked.cache_files == sources.load(CVQA, 0).cache_files
     images.check_images(CVQA, picked)
     assert len(list(datasets.all_rows(CVQA))) == 4
     assert datasets.rows_digest(picked, CVQA)
