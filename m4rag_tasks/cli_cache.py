@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
-from m4rag_tasks.errors import UnknownNameError
+from m4rag_tasks.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from retrieval_cache import CacheEntry
@@ -48,12 +48,23 @@ def cache_build(options: argparse.Namespace) -> int:
     from m4rag_tasks import retrieval
     from retrieval_cache import build_cache
 
+    specs, refused = [], []
     for dataset, setting in _datasets_and_settings(options):
-        spec = retrieval.build_spec(dataset, setting, corpus=options.corpus, retriever=options.retriever, k=options.k)
+        try:
+            spec = retrieval.build_spec(
+                dataset, setting, corpus=options.corpus, retriever=options.retriever, k=options.k
+            )
+            specs.append((dataset, setting, spec))
+        except DataError as error:
+            refused.append(error)
+    # What cannot be built must show at once, also where hours of building come first.
+    for error in refused:
+        print(f"m4rag: {error}", file=sys.stderr)
+    for dataset, setting, spec in specs:
         queries = retrieval.queries(dataset, setting)
         cache = build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(line, file=sys.stderr))
         print(f"{dataset.key} {setting.name}: {len(cache.query_ids())} queries, key {cache.key[:16]}")
-    return 0
+    return 1 if refused else 0
 
 
 def cache_info(options: argparse.Namespace) -> int:
