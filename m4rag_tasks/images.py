@@ -1,20 +1,25 @@
 """The images of the questions: found, checked, and opened when a model asks for one.
 
 Rows either hold their image (`image` column) or name it (`image_path`), below the
-folder that `M4RAG_IMAGES` names or where the local copy lies.
+folder that `M4RAG_IMAGES` names or where the local copy lies. Searching by image
+needs files: `export_images` makes them of images that rows hold.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from m4rag_tasks import rows
 from m4rag_tasks.errors import DataError, MissingImageError
 from m4rag_tasks.rows import Doc
-from m4rag_tasks.sources import home
+from m4rag_tasks.sources import cache_root, data_folder, home, load
 from m4rag_tasks.suite import Dataset
+from retrieval_cache.files import atomic_file
 
 if TYPE_CHECKING:
     import datasets
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 IMAGES_VARIABLE = "M4RAG_IMAGES"
 MISSING_IMAGES_VARIABLE = "M4RAG_MISSING_IMAGES"
 BLANK_SIZE = (336, 336)
+EXPORTED_AT_ONCE = 200  # rows
 
 _images_shown = True
 # Data sets whose rows hold their images. The harness scores rows without that column.
@@ -39,25 +45,61 @@ def show_images(shown: bool) -> None:
     _embedded.clear()
 
 
-def image_folder(dataset: Dataset) -> Path | None:
-    """Folder that image ids start from: `M4RAG_IMAGES`, else where the rows lie; None where neither is known."""
+def image_folders(dataset: Dataset) -> list[Path]:
+    """Folders that image ids start from: `M4RAG_IMAGES`, else the local copy's own and its clone of the hub."""
     named = os.environ.get(IMAGES_VARIABLE)
     if named and dataset.hub_id is not None:
-        return Path(named).expanduser().resolve()
-    folder = home(dataset)
-    return folder.resolve() if folder else None
+        return [Path(named).expanduser().resolve()]
+    copy, own = data_folder(dataset), home(dataset)
+    clone = [copy / dataset.hub_id] if copy and dataset.hub_id else []
+    return [folder.resolve() for folder in (*([own] if own else []), *clone)]
 
 
 def find_image(dataset: Dataset, image_id: str) -> Path | None:
     """Path of an image file by the id that rows give; None where there is no such file.
 
-    Ids come from data: one that points outside the image folder counts as missing.
+    Ids come from data: one that points outside the image folders counts as missing.
     """
-    folder = image_folder(dataset)
-    if folder is None:
-        return None
-    path = (folder / image_id).resolve()
-    return path if path.is_relative_to(folder) and path.is_file() else None
+    for folder in image_folders(dataset):
+        path = (folder / image_id).resolve()
+        if path.is_relative_to(folder) and path.is_file():
+            return path
+    path = _exported(dataset, image_id)
+    return path if path.is_file() else None
+
+
+def export_images(dataset: Dataset) -> int:
+    """Write the images that the rows of a data set hold to files, which retrievers can open; returns how many.
+
+    The bytes are written as they are, below the cache folder, once per image; an image that
+    is a file already is left out. Memory stays that of a few hundred rows.
+    """
+    written = 0
+    for part in range(len(dataset.local)):
+        table = load(dataset, part)
+        if "image" not in table.column_names:
+            continue
+        names = [name for name in table.column_names if name in (rows.layout(dataset).id, "image_path", "image")]
+        batches = table.select_columns(names).with_format("arrow").iter(EXPORTED_AT_ONCE)
+        total = -(-len(table) // EXPORTED_AT_ONCE)
+        for batch in tqdm(batches, "writing images", total, unit="batch", delay=2, disable=None):
+            for doc in batch.to_pylist():
+                written += _export(dataset, doc)
+    return written
+
+
+def _export(dataset: Dataset, doc: Doc) -> bool:
+    image_id, held = rows.image_id(dataset, doc), (doc["image"] or {}).get("bytes")
+    if not held or find_image(dataset, image_id):
+        return False
+    with atomic_file(_exported(dataset, image_id)) as file:
+        file.write(held)
+    return True
+
+
+def _exported(dataset: Dataset, image_id: str) -> Path:
+    # By digest: an id comes from data and may be no file name at all.
+    return cache_root() / "images" / dataset.codes / hashlib.sha256(image_id.encode()).hexdigest()[:32]
 
 
 def image_status(dataset: Dataset, doc: Doc) -> str:
@@ -73,8 +115,8 @@ def image_status(dataset: Dataset, doc: Doc) -> str:
         return "shown"
     if _blanks_asked_for():
         return "blank"
-    folder = image_folder(dataset)
-    where = f"in {folder}" if folder else f"(rows of {dataset.hub_id} name images, they do not hold them)"
+    folders = image_folders(dataset)
+    where = f"in {' or '.join(map(str, folders))}" if folders else f"(rows of {dataset.hub_id} name images)"
     raise MissingImageError(
         f"{dataset.title}, question {rows.question_id(dataset, doc)}: there is no image "
         f"{rows.image_id(dataset, doc)!r} {where}."

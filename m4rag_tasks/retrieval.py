@@ -8,15 +8,13 @@ questions have changed since it was built is noticed question by question.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 from m4rag_tasks import contexts, datasets, images, sources
 from m4rag_tasks.errors import DataError, MissingImageError
 from m4rag_tasks.rows import Row
+from m4rag_tasks.sources import cache_root
 from m4rag_tasks.suite import DATASETS, SETTINGS, TOP_K, Dataset, Setting
 from retrieval_cache import (
     BuildSpec,
@@ -30,14 +28,6 @@ from retrieval_cache import (
     find_cache,
     retriever_names,
 )
-
-CACHE_VARIABLE = "M4RAG_CACHE"
-
-
-def cache_root() -> Path:
-    """Folder of the retrieval caches: `M4RAG_CACHE`, else the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else user_cache_path("m4rag") / "retrieval"
 
 
 def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
@@ -62,15 +52,18 @@ def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
 def queries(dataset: Dataset, setting: Setting) -> Iterator[Query]:
     """The queries of a setting for every question of a data set, in file order.
 
-    Raises `MissingImageError` for the first image that is searched with and not there.
+    Images that the rows hold are written to files first. Raises `MissingImageError` for
+    the first image that is searched with and not there.
     """
+    if setting.query == "image":
+        images.export_images(dataset)
     for row in datasets.all_rows(dataset):
         asked = query(dataset, setting, row)
         if setting.query == "image" and asked.image_path is None:
             raise MissingImageError(
-                f"{dataset.title}, question {row.question_id}: the image {row.image_id!r} is searched with, and there"
-                f" is no such file in {images.image_folder(dataset) or 'a local copy'}. Name the folder of the"
-                f" images by {images.IMAGES_VARIABLE}."
+                f"{dataset.title}, question {row.question_id}: the image {row.image_id!r} is searched with, and it is"
+                f" no file in {' or '.join(map(str, images.image_folders(dataset))) or 'a local copy'}. Name the folder"
+                f" of the images by {images.IMAGES_VARIABLE}."
             )
         yield asked
 
@@ -146,6 +139,8 @@ def chosen_cache(dataset_key: str, setting_name: str) -> Path | None:
 
 
 def build_command(dataset: Dataset, setting: Setting, corpus: Path | None) -> str:
-    """The command that builds the cache of a setting, ready to paste."""
+    """The command that builds the cache of a setting; what has to be chosen stands in capitals."""
     named = "" if corpus else " --corpus FILE.jsonl.gz"
-    return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{named}"
+    # The setting's own retriever may be one that this version cannot run.
+    chosen = "" if dataset.retriever(setting) in retriever_names() else " --retriever NAME"
+    return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{chosen}{named}"

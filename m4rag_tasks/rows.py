@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from m4rag_tasks.errors import DataError
+from m4rag_tasks.errors import DataError, HiddenLabelError
 from m4rag_tasks.suite import Dataset, own_codes
 
 Doc = Mapping[str, Any]
@@ -112,6 +112,8 @@ def row(dataset: Dataset, doc: Doc, asked: str = "local") -> Row:
     if not options:
         raise DataError(f"{name}: no options in the column {columns.options[asked]!r}. Use data that has them.")
     label = doc[columns.label]
+    if label == -1:
+        raise HiddenLabelError(f"{name}: its label is hidden (-1). Nothing can be scored: use a revision with labels.")
     if label is None or not 0 <= label < len(options):
         raise DataError(f"{name}: label {label} for {len(options)} options.")
     question = doc[columns.questions[asked]]

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from platformdirs import user_cache_path
+
 from m4rag_tasks.errors import DataError
 from m4rag_tasks.revisions import revision
 from m4rag_tasks.suite import Dataset
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import datasets
 
 DATA_VARIABLE = "M4RAG_DATA"
+CACHE_VARIABLE = "M4RAG_CACHE"
 MINI_FOLDER = Path(__file__).parent / "mini" / "data"
 KNOWLEDGE_BASE_ID = "worldcuisines/food-kb-v1.1"
 _BUILDERS = {".parquet": "parquet", ".jsonl": "json"}
@@ -40,6 +43,12 @@ class Source:
     path: str
     name: str | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cache_root() -> Path:
+    """Folder of the retrieval caches: `M4RAG_CACHE`, else the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else user_cache_path("m4rag") / "retrieval"
 
 
 def data_folder(dataset: Dataset) -> Path | None:

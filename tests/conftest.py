@@ -14,6 +14,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# Nor see the user's settings; here already, because fixtures of modules come before `own_settings`.
+for _name in [
+    name for name in os.environ if name.startswith("M4RAG_") and name not in ("M4RAG_SHARED", "M4RAG_UPDATE_GOLDEN")
+]:
+    del os.environ[_name]
+
 SHARED = Path(os.environ.get("M4RAG_SHARED", REPOSITORY.parent / "shared")) / "data"
 
 
@@ -28,10 +34,8 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test sees the user's settings or cache, or leaves anything behind for the next."""
-    from m4rag_tasks import contexts, datasets, images, outside, retrieval, sources
+    from m4rag_tasks import contexts, datasets, images, outside, preflight, retrieval, sources
 
-    for name in [name for name in os.environ if name.startswith("M4RAG_") and name != "M4RAG_SHARED"]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "no-cache"))
     images.show_images(True)
     yield
@@ -42,6 +46,8 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
         datasets._knowledge_base,
         datasets._answers,
         contexts._texts,
+        preflight._rows,
+        preflight._cache_problems,
     ):
         cached.cache_clear()
 

@@ -60,7 +60,7 @@ def cvqa_copy(
     `CVQA_FORMS`. `fault`: "hidden labels" (-1 in every row), "option twice" (in the first
     question of each subset) or "no options" (native ones, as the shared sample has it).
     """
-    rows = [_faulty(row, fault) for row in cvqa_rows(shared_data)]
+    rows = cvqa_rows(shared_data)
     home = folder / "cvqa"
     copy_pictures(home, shared_data, [row["image_path"] for row in rows])
     answers = [(row, row["Options"][row["Label"]], row["Translated Options"][row["Label"]]) for row in rows]
@@ -68,6 +68,7 @@ def cvqa_copy(
     write_contexts(home, "oracle_local", {row["ID"]: f"{row['Question']} {local}" for row, local, _ in answers})
     write_contexts(home, "caption", {row["ID"]: f"A photo of: {row['Category']}." for row in rows})
     write_corpus(home, shared_data, [(row["Translated Question"], row["image_path"]) for row in rows[::8]])
+    rows = [_faulty(row, fault) for row in rows]
     _save_cvqa(folder, rows, form, embedded)
     if embedded:
         shutil.rmtree(home / "images")
@@ -155,21 +156,36 @@ def _cvqa_table(home: Path, rows: Rows, embedded: bool) -> hf.Dataset:
 
 # (task, file of the small set) → questions. 683 has four options, 689 an option twice (in 13 varieties),
 # 1457 a field of its template left open.
-SMALL = {1: ("407", "683", "689", "1457"), 2: ("1904",)}
-LARGE = {1: (*SMALL[1], "768"), 2: (*SMALL[2], "1910")}
+SMALL_QUESTIONS = {1: ("407", "683", "689", "1457"), 2: ("1904",)}
+LARGE_QUESTIONS = {1: (*SMALL_QUESTIONS[1], "768"), 2: (*SMALL_QUESTIONS[2], "1910")}
+_CARD = """---
+configs:
+- config_name: task1
+  data_files: [{split: test_small, path: task1/test_small-*}, {split: test_large, path: task1/test_large-*}]
+- config_name: task2
+  data_files: [{split: test_small, path: task2/test_small-*}, {split: test_large, path: task2/test_large-*}]
+---
+"""
 
 
-def worldcuisines_copy(folder: Path, shared_data: Path, *, extra: Sequence[str] = ()) -> Rows:
+def worldcuisines_copy(folder: Path, shared_data: Path, *, extra: Sequence[str] = (), clone: bool = False) -> Rows:
     """Write a small WorldCuisines below `folder`, test_small and test_large; returns the rows of test_large.
 
-    All 30 varieties have every question. `extra` names varieties that are asked the English rows' text too.
+    All 30 varieties have every question. `extra` names varieties that are asked the English
+    rows' text too. With `clone` the rows lie in a clone of the hub's repository.
     """
     home = folder / "worldcuisines"
     home.mkdir(parents=True)
-    for split, questions in (("test_small", SMALL), ("test_large", LARGE)):
+    rows: Rows = []
+    for split, questions in (("test_small", SMALL_QUESTIONS), ("test_large", LARGE_QUESTIONS)):
         for task, ids in questions.items():
-            pq.write_table(_cut(shared_data, task, ids, extra), home / f"{split}_task{task}.parquet")
-    rows = [row for task in LARGE for row in pq.read_table(home / f"test_large_task{task}.parquet").to_pylist()]
+            cut = _cut(shared_data, task, ids, extra)
+            path = home / (f"vqa-v1.1/task{task}/{split}-0.parquet" if clone else f"{split}_task{task}.parquet")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(cut, path)
+            rows += cut.to_pylist() if split == "test_large" else []
+    if clone:
+        (home / "vqa-v1.1" / "README.md").write_text(_CARD, encoding="utf-8")
     dishes = pq.read_table(shared_data / "worldcuisines" / "food_kb.parquet")
     known = sorted({row["food_id"] for row in rows})
     pq.write_table(dishes.filter(pc.field("food_id").isin(known)), home / "food_kb.parquet")

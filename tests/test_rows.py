@@ -93,7 +93,7 @@ def test_every_pair_of_texts_comes_back(pair):
         ({"Translated Options": None}, "en", "no options in the column 'Translated Options'"),
         ({"Question": "  "}, "local", "no question in the column 'Question'"),
         ({"Translated Question": None}, "en", "no question in the column 'Translated Question'"),
-        ({"Label": -1}, "local", "label -1 for 4 options"),
+        ({"Label": -1}, "local", r"its label is hidden \(-1\)"),
         ({"Label": 4}, "local", "label 4 for 4 options"),
         ({"Label": None}, "local", "label None for 4 options"),
     ],

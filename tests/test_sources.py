@@ -9,9 +9,9 @@ import pytest
 from huggingface_hub import HfApi
 from PIL import Image
 
-from m4rag_tasks import datasets, images, revisions, rows, sources
+from m4rag_tasks import datasets, images, retrieval, revisions, rows, sources
 from m4rag_tasks.errors import DataError
-from m4rag_tasks.suite import DATASETS, languages
+from m4rag_tasks.suite import DATASETS, SETTINGS, languages
 
 CVQA, WC = DATASETS["cvqa"], DATASETS["wc"]
 KENYA, EGYPT = languages()["sw_kenya"], languages()["arz_egypt"]
@@ -104,6 +104,26 @@ def test_no_image_is_decoded_or_copied_to_pick_rows(data, monkeypatch):
     images.check_images(CVQA, picked)
     assert len(list(datasets.all_rows(CVQA))) == 4
     assert datasets.rows_digest(picked, CVQA)
+
+
+def test_searching_by_image_writes_images_that_rows_hold_to_files_once(data):
+    save_dict(data)
+    made = list(retrieval.queries(CVQA, SETTINGS["mmrag"]))
+    assert [query.image_id for query in made] == ["58659"] * 4
+    (path,) = {query.image_path for query in made}
+    assert Image.open(path).size == (8, 6)
+    assert path.is_relative_to(sources.cache_root())
+    assert images.find_image(CVQA, "58659") == path
+    written = path.stat().st_mtime_ns
+    assert images.export_images(CVQA) == 0 and path.stat().st_mtime_ns == written
+
+
+def test_images_may_lie_in_a_clone_of_the_hub_s_repository(data):
+    place = data / "davidanugraha" / "cvqa" / "images"
+    place.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(place / "1.png")
+    assert images.find_image(CVQA, "images/1.png") == place / "1.png"
+    assert images.find_image(CVQA, "../../cvqa/images/1.png") is None
 
 
 def test_parts_of_worldcuisines_may_be_saved_by_configuration(data):
