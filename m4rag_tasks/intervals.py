@@ -59,6 +59,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.special import ndtri, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
@@ -117,73 +118,89 @@ class _Error:
 
 
 @dataclass(frozen=True)
-class _Strata:
-    """Strata × images: how many records (n_sg), the sum of what they differ by from their centre; and 1/(S n_s)."""
+class _Cells:
+    """Strata × images, only the pairs that have records.
 
+    Per cell: its stratum, its image, how many records (n_sg), the sum of what they differ by
+    from their centre, and 1/(S n_s).
+    """
+
+    strata: Codes
+    images: Codes
     counts: Floats
     residuals: Floats
-    weights: Floats  # of shape (strata, 1)
+    weights: Floats
 
 
 def _mean_and_error(values: Floats, images: Codes, strata: Codes | None) -> tuple[float, _Error | None]:
     """m and its error, or None for the error with one image."""
     where = np.zeros(len(values), dtype=np.intp) if strata is None else strata
-    shape = int(where.max()) + 1, int(images.max()) + 1
-    cells = where * shape[1] + images
-    counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
-    sums = np.bincount(cells, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
-    means = sums.sum(axis=1) / counts.sum(axis=1)
+    g = int(images.max()) + 1
+    pairs, place = np.unique(where * g + images, return_inverse=True)
+    rows, columns = np.divmod(pairs, g)
+    counts, sums = np.bincount(place).astype(float), np.bincount(place, weights=values)
+    sizes = np.bincount(rows, weights=counts)
+    means = np.bincount(rows, weights=sums) / sizes
     mean = float(means.mean())
-    if shape[1] == 1:
+    if g == 1:
         return mean, None
-    error = _error(_with_lone_ones_pooled(counts, sums, means))
+    weights = 1 / (len(sizes) * sizes[rows])
+    cells = _Cells(rows, columns, counts, sums - counts * means[rows], weights)
+    error = _error(_with_lone_ones_pooled(cells, means - mean))
     if error.size < _ZERO:
-        error = _error_between_strata(counts, sums, mean)
+        error = _error_between_strata(_Cells(rows, columns, counts, sums - counts * mean, weights))
     return mean, error
 
 
-def _with_lone_ones_pooled(counts: Floats, sums: Floats, means: Floats) -> _Strata:
-    """The strata, those with one image put together into one."""
-    lone = (counts > 0).sum(axis=1) == 1
-    weights = 1 / (len(counts) * counts.sum(axis=1, keepdims=True))
-    residuals = sums - counts * means[:, None]
-    if lone.any():
-        present = (counts[lone] > 0).astype(float)
-        pooled = (means[lone] - means.mean()) @ present
-        counts = np.vstack([counts[~lone], present.sum(axis=0)])
-        residuals = np.vstack([residuals[~lone], pooled])
-        weights = np.vstack([weights[~lone], [[1 / len(means)]]])
-    return _Strata(counts, residuals, weights)
-
-
-def _error(strata: _Strata) -> _Error:
-    """The larger of CR1 and CR2, with the degrees of freedom of CR2."""
-    sizes = strata.counts.sum(axis=1, keepdims=True)
-    share = strata.counts / sizes
-    # One lone stratum alone has nothing to be set against but m: as it is, and no b.
-    whole = share == 1
-    k = 1 / np.sqrt(1 - np.where(whole, 0.0, share))
-    n, (s, g) = sizes.sum(), share.shape
-    plain, adjusted = (
-        (strata.weights * strata.residuals).sum(axis=0),
-        (strata.weights * k * strata.residuals).sum(axis=0),
+def _with_lone_ones_pooled(cells: _Cells, apart: Floats) -> _Cells:
+    """The strata, those with one image put together into one; `apart` is how far each one's mean is from m."""
+    lone = np.bincount(cells.strata) == 1
+    if not lone.any():
+        return cells
+    kept, single = ~lone[cells.strata], cells.strata[lone[cells.strata]]
+    pooled, place = np.unique(cells.images[lone[cells.strata]], return_inverse=True)
+    return _Cells(
+        np.append(cells.strata[kept], np.full(len(pooled), len(lone))),
+        np.append(cells.images[kept], pooled),
+        np.append(cells.counts[kept], np.bincount(place)),
+        np.append(cells.residuals[kept], np.bincount(place, weights=apart[single])),
+        np.append(cells.weights[kept], np.full(len(pooled), 1 / len(lone))),
     )
+
+
+def _error(cells: _Cells) -> _Error:
+    """The larger of CR1 and CR2, with the degrees of freedom of CR2."""
+    sizes = np.bincount(cells.strata, weights=cells.counts)
+    n, s, g = sizes.sum(), np.count_nonzero(sizes), int(cells.images.max()) + 1
+    own = sizes[cells.strata]
+    # One lone stratum alone has nothing to be set against but m: as it is, and no b.
+    whole = cells.counts == own
+    k = 1 / np.sqrt(1 - np.where(whole, 0.0, cells.counts / own))
+    plain = np.bincount(cells.images, weights=cells.weights * cells.residuals)
+    adjusted = np.bincount(cells.images, weights=cells.weights * k * cells.residuals)
     variance = max(g / (g - 1) * (n - 1) / (n - s) * float(plain @ plain), float(adjusted @ adjusted))
-    d = ((strata.weights * k) ** 2 * strata.counts).sum(axis=0)
-    b = np.where(whole, 0.0, strata.weights * k * strata.counts / np.sqrt(sizes))
-    gram = b @ b.T
-    trace = float(d.sum() - np.trace(gram))
-    squares = float(d @ d - 2 * d @ (b**2).sum(axis=0) + (gram**2).sum())
+    d = np.bincount(cells.images, weights=(cells.weights * k) ** 2 * cells.counts)
+    b = np.where(whole, 0.0, cells.weights * k * cells.counts / np.sqrt(own))
+    trace = float(d.sum() - b @ b)
+    squares = float(d @ d - 2 * d[cells.images] @ b**2) + _gram_squares(b, cells)
     return _Error(math.sqrt(variance), min(max(trace**2 / squares, 1.0), g - 1.0))
 
 
-def _error_between_strata(counts: Floats, sums: Floats, mean: float) -> _Error:
-    """Every record set against m."""
-    weights = 1 / (len(counts) * counts.sum(axis=1, keepdims=True))
-    psi = (weights * (sums - counts * mean)).sum(axis=0)
-    shares = (weights * counts).sum(axis=0) ** 2
+def _gram_squares(b: Floats, cells: _Cells) -> float:
+    """Sum over all pairs of strata of (sum_g b_sg b_tg)^2."""
+    if cells.strata[0] == cells.strata[-1]:  # Strata are in order: there is only one.
+        return float(b @ b) ** 2
+    by_stratum = csr_array((b, (cells.strata, cells.images)))
+    gram = by_stratum @ by_stratum.T
+    return float(gram.data @ gram.data)
+
+
+def _error_between_strata(cells: _Cells) -> _Error:
+    """Of records that are all set against m."""
+    psi = np.bincount(cells.images, weights=cells.weights * cells.residuals)
+    carried = np.bincount(cells.images, weights=cells.weights * cells.counts) ** 2
     g = len(psi)
-    freedom = shares.sum() ** 2 / float(shares @ shares) - 1
+    freedom = carried.sum() ** 2 / float(carried @ carried) - 1
     return _Error(math.sqrt(g / (g - 1) * float(psi @ psi)), max(float(freedom), 1.0))
 
 

@@ -1,9 +1,10 @@
 """Figures over scored records, with intervals that know that questions share images.
 
 A record is a mapping with question_id, language, image_id, score (0 or 1, absent
-when the request failed), strict (likewise) and parse (the rule that read the
-answer). A failed request is neither right nor wrong: it is left out of the
-figure and counted in `Estimate.failed`, so that a run with holes shows them.
+when the request failed or its answer could not be scored), further scores (strict,
+dual, …; likewise) and parse (the rule that read the answer). A failed request is
+neither right nor wrong: it is left out of the figure and counted in
+`Estimate.failed`, so that a run with holes shows them.
 
 How the intervals and p values are computed is described in `intervals`.
 """
@@ -69,7 +70,11 @@ def micro(records: Sequence[Record]) -> Estimate:
 
 
 def macro(by_language: Mapping[str, Sequence[Record]], field: str = "score") -> Estimate:
-    """Mean over languages of each one's accuracy: every language counts the same."""
+    """Mean over languages of each one's accuracy: every language counts the same.
+
+    A language is whatever the keys tell apart: varieties, in the tables of a report.
+    `field` is another score than the one that counts, e.g. "strict" or "dual".
+    """
     if not by_language:
         raise NoRecordsError("nothing to average: no language was given")
     scored = {language: _scored(records, field, language) for language, records in by_language.items()}
@@ -164,7 +169,9 @@ def _joined(a: Sequence[Record], b: Sequence[Record]) -> tuple[list[Record], Flo
             f"second; of the second run's {len(other)}, {_some(only_b)} not in the first"
         )
     pairs = [(record, other[record["question_id"]]) for record in a]
-    moved = [one["question_id"] for one, two in pairs if one.get("image_id") != two.get("image_id")]
+    # What could not be scored does not say which image it was about.
+    known = [pair for pair in pairs if all(record.get("image_id") is not None for record in pair)]
+    moved = [one["question_id"] for one, two in known if one["image_id"] != two["image_id"]]
     if moved:
         raise PairingError(f"{_some(moved)} asked about another image in the second run")
     both = [pair for pair in pairs if all(record.get("score") is not None for record in pair)]

@@ -428,6 +428,12 @@ def test_same_question_on_another_image_is_refused():
         metrics.paired_difference(run([1, 0], "ab"), run([1, 0], "ac"))
 
 
+def test_a_question_that_could_not_be_scored_pairs_without_an_image():
+    stub = {"question_id": "1-en", "language": "en", "parse": "unscored"}
+    difference = metrics.paired_difference(run([1, 1, 0]), [*run([0]), stub, record(2, 2, 0)])
+    assert (difference.estimate.n, difference.estimate.failed) == (2, 1)
+
+
 def test_duplicates_are_refused_when_pairing():
     with pytest.raises(IdsError, match="more than once"):
         metrics.correction(run([1, 0]) * 2, run([1, 0]))

@@ -1,6 +1,6 @@
-"""Which languages of a run may be averaged.
+"""Which language varieties of a run may be averaged.
 
-A language that was only half asked, or whose requests failed, has an accuracy
+A variety that was only half asked, or whose requests failed, has an accuracy
 of other questions than its neighbours: averaging it in would say something
 about the server, not about the model. So it is shown, flagged, and left out of
 every average and every pairing.
@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from m4rag_tasks.report.checks import UNSCORED, Record, is_failed
 from m4rag_tasks.report.runs import Run
-from m4rag_tasks.report.samples import FAILED, Record
 
 Faults = Mapping[str, str]
-"""Language → why it is incomplete; complete languages are absent."""
+"""Variety → why it is incomplete; complete varieties are absent."""
 
 
 def find_faults(runs: Sequence[Run]) -> list[Faults]:
-    """The incomplete languages of each run, in the order of the runs."""
+    """The incomplete varieties of each run, in the order of the runs."""
     return [_faults(run, _asked_elsewhere(run, runs)) for run in runs]
 
 
 def failed_requests(records: Sequence[Record]) -> int:
-    """How many of the requests were never answered."""
-    return sum(record["parse"] == FAILED for record in records)
+    """How many of the requests have no score: they were never answered, or scoring broke down."""
+    return sum(map(is_failed, records))
 
 
 def _faults(run: Run, elsewhere: Mapping[str, int]) -> Faults:
@@ -36,12 +36,20 @@ def _faults(run: Run, elsewhere: Mapping[str, int]) -> Faults:
         failed, count = failed_requests(records), len(records)
         wanted = expected.get(language) or elsewhere.get(language, 0)
         if failed:
-            found[language] = f"{failed} of {count} requests failed"
+            found[language] = _told(failed, sum(record["parse"] == UNSCORED for record in records), count)
         elif count < wanted:
             found[language] = f"{count} of {wanted} questions answered"
         elif count < fullest.get(language, 0):
-            found[language] = f"{count} of the {fullest[language]} questions that other languages have"
+            found[language] = f"{count} of the {fullest[language]} questions that other varieties have"
     return found
+
+
+def _told(failed: int, unscored: int, count: int) -> str:
+    told = f"{unscored} of {count} answers could not be scored"
+    if failed == unscored:
+        return told
+    requests = f"{failed - unscored} of {count} requests failed"
+    return f"{requests}, {told}" if unscored else requests
 
 
 def _expected(run: Run) -> dict[str, int]:

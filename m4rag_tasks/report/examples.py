@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from m4rag_tasks.report.checks import Record, is_failed
 from m4rag_tasks.report.pictures import FindImage, data_uri
 from m4rag_tasks.report.runs import Place, Run, partner
-from m4rag_tasks.report.samples import FAILED, Exchange, Record, read_exchange
+from m4rag_tasks.report.samples import Exchange, read_exchange
 
 BASE_SETTING = "norag"
 _TOLD = {
@@ -42,9 +43,10 @@ class PassageShown:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered to one question in one setting."""
+    """What a model answered to one question in one setting and variant."""
 
     setting: str
+    title: str
     outcome: str  # "right" | "wrong" | "not understood"
     choice: int | None
     response: str
@@ -57,12 +59,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Example:
-    """One question and every setting's answer to it."""
+    """One question, asked in one way, and every setting's answer to it.
+
+    `options` are those the model saw, none where the question is open-ended; then
+    `references` are the texts that are right: its own first, that of every variety last.
+    """
 
     model: str
     dataset: str
+    asking: str
     question_id: str
     language: str
+    worded_in: str
     country: str | None
     category: str | None
     kind: str
@@ -70,6 +78,7 @@ class Example:
     question: str
     options: tuple[str, ...]
     gold: int
+    references: tuple[str, ...]
     image_id: str | None
     image: str | None
     answers: tuple[Answer, ...]
@@ -79,17 +88,17 @@ _Picture = Callable[[str, str], "str | None"]
 
 
 def pick_examples(runs: Sequence[Run], find_image: FindImage, per_model: int = 12) -> list[Example]:
-    """At most `per_model` telling questions for each model, over its data sets in turn."""
-    by_model: dict[str, dict[str, list[Run]]] = {}
+    """At most `per_model` telling questions for each model, shared by its data sets and ways of asking."""
+    by_model: dict[str, dict[tuple[str, str], list[Run]]] = {}
     for run in runs:
-        by_model.setdefault(run.model, {}).setdefault(run.dataset, []).append(run)
+        by_model.setdefault(run.model, {}).setdefault((run.dataset, run.asking), []).append(run)
     examples = []
     # Settings, languages and models ask about the same images: each is read and shrunk once.
     picture = functools.cache(functools.partial(data_uri, find_image))
-    for datasets in by_model.values():
-        for number, same in enumerate(datasets.values()):
+    for parts in by_model.values():
+        for number, same in enumerate(parts.values()):
             # Shares of whole examples that add up to `per_model`.
-            count = per_model * (number + 1) // len(datasets) - per_model * number // len(datasets)
+            count = per_model * (number + 1) // len(parts) - per_model * number // len(parts)
             questions = _by_question(same)
             for question_id, kind in _pick(questions, _partners(same), count):
                 examples.append(_example(questions[question_id], kind, same, picture))
@@ -97,12 +106,12 @@ def pick_examples(runs: Sequence[Run], find_image: FindImage, per_model: int = 1
 
 
 def _partners(runs: Sequence[Run]) -> dict[str, str]:
-    """Retrieval setting → the setting without retrieval that it is measured against."""
-    settings = {run.setting for run in runs}
+    """Retrieval run → the run without retrieval that it is measured against, by their names."""
+    names = {run.name for run in runs}
     # The oracle is told the answer: that it helps says nothing about retrieval.
-    retrieving = [run for run in runs if run.family not in (BASE_SETTING, "oracle")]
-    found = {run.setting: partner(run, BASE_SETTING, settings) for run in retrieving}
-    return {setting: base for setting, base in found.items() if base is not None}
+    retrieving = [run for run in runs if run.setting not in (BASE_SETTING, "oracle")]
+    found = {run.name: partner(run, BASE_SETTING, names) for run in retrieving}
+    return {name: base for name, base in found.items() if base is not None}
 
 
 def _pick(
@@ -111,7 +120,7 @@ def _pick(
     """Question ids with their kind, kinds and languages in turn; none with a failed request."""
     waiting: dict[str, list[tuple[str, str]]] = {}
     for question_id, records in questions.items():
-        if any(record["parse"] == FAILED for record in records.values()):
+        if any(map(is_failed, records.values())):
             continue
         language = next(iter(records.values()))["language"]
         waiting.setdefault(_kind(records, partners), []).append((language, question_id))
@@ -130,11 +139,11 @@ def _pick(
 
 
 def _by_question(runs: Sequence[Run]) -> dict[str, dict[str, Record]]:
-    """Question id → setting → record."""
+    """Question id → setting with variant → record."""
     found: dict[str, dict[str, Record]] = {}
     for run in runs:
         for record in run.records:
-            found.setdefault(record["question_id"], {})[run.setting] = record
+            found.setdefault(record["question_id"], {})[run.name] = record
     return found
 
 
@@ -151,24 +160,30 @@ def _kind(records: Mapping[str, Record], partners: Mapping[str, str]) -> str:
 def _example(records: Mapping[str, Record], kind: str, runs: Sequence[Run], picture: _Picture) -> Example:
     first = next(iter(records.values()))
     question_id = first["question_id"]
-    asked = [run for run in runs if run.setting in records]
-    exchanges = {run.setting: _exchange(run.places[question_id]) for run in asked}
-    stored = exchanges[asked[0].setting].record
+    asked = [run for run in runs if run.name in records]
+    exchanges = [_exchange(run.places[question_id]) for run in asked]
+    stored = exchanges[0].record
+    golds = stored.get("references") or {}
     return Example(
-        model=runs[0].model,
+        model=asked[0].model,
         dataset=first["dataset"],
+        asking=asked[0].asking,
         question_id=question_id,
         language=first["language"],
+        worded_in=str(first.get("base_language") or first["language"]),
         country=first.get("country"),
         category=first.get("category"),
         kind=kind,
         kind_told=_TOLD[kind],
         question=stored["question"],
-        options=tuple(stored["options"]),
+        options=() if golds else tuple(stored["options"]),
         gold=first["gold"],
+        references=tuple(dict.fromkeys((golds["single"], *golds["dual"], *golds["multi"]))) if golds else (),
         image_id=first["image_id"],
         image=picture(first["dataset"], first["image_id"]),
-        answers=tuple(_answer(setting, records[setting], exchange) for setting, exchange in exchanges.items()),
+        answers=tuple(
+            _answer(run, records[run.name], exchange) for run, exchange in zip(asked, exchanges, strict=True)
+        ),
     )
 
 
@@ -176,10 +191,11 @@ def _exchange(place: Place) -> Exchange:
     return read_exchange(place.path, place.offset)
 
 
-def _answer(setting: str, record: Record, exchange: Exchange) -> Answer:
+def _answer(run: Run, record: Record, exchange: Exchange) -> Answer:
     prediction = record["prediction"]
     return Answer(
-        setting=setting,
+        setting=run.name,
+        title=run.short_title,
         outcome=_outcome(record),
         choice=prediction if isinstance(prediction, int) else None,
         response=_cut(exchange.response),

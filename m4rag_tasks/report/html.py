@@ -13,10 +13,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from m4rag_tasks import suite
 from m4rag_tasks.metrics import Estimate
+from m4rag_tasks.report.breakdown import Breakdown, Cell
 from m4rag_tasks.report.examples import BASE_SETTING
-from m4rag_tasks.report.tables import ORACLE_SETTING, ChangeRow, Report, SettingRow
-from m4rag_tasks.report.titles import setting_title
+from m4rag_tasks.report.table_rows import ChangeRow, Report, SettingRow
+from m4rag_tasks.report.tables import ORACLE_SETTING
+from m4rag_tasks.report.titles import AXIS_TITLES, dataset_title, value_title
 
 _FOLDER = Path(__file__).parent
 _MINUS = "−"
@@ -31,21 +34,20 @@ _SECTIONS = (
     ("gap", "Oracle gap"),
     ("examples", "Examples"),
 )
-_AXIS_TITLES = {"language": "Language", "country": "Country", "category": "Category", "prompt_type": "Prompt type"}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The settings of one model on one data set, drawn on one axis."""
+    """The settings of one model on one data set, asked in one way, drawn on one axis."""
 
     model: str
-    dataset: str
+    title: str
     rows: tuple[SettingRow, ...]
     base: float | None
     verdict: str
 
 
-def render(report: Report, language_names: Mapping[str, str]) -> str:
+def render(report: Report) -> str:
     """The page. The same report always gives the same text."""
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     return (
@@ -53,12 +55,14 @@ def render(report: Report, language_names: Mapping[str, str]) -> str:
         .get_template("page.html.jinja")
         .render(
             report=report,
-            names=language_names,
+            names=report.names,
             css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),
             script_hash=_script_hash(script),
             sections=_SECTIONS,
-            axis_titles=_AXIS_TITLES,
+            axis_titles=AXIS_TITLES,
+            by_country=_split_by_country(report),
+            setting_tables=_setting_tables(report),
             facts=_facts(report),
             panels=_panels(report),
             many_models=len(report.models) > 1,
@@ -87,7 +91,9 @@ def _environment() -> Environment:
         bcp47=_bcp47,
         lang_attribute=lambda tag: Markup(' lang="{}"').format(tag) if tag else "",
         outcome_class=lambda outcome: outcome if outcome in ("right", "wrong") else "failed",
-        setting_title=setting_title,
+        dataset_title=dataset_title,
+        value_title=value_title,
+        by_name=_by_name,
     )
     return environment
 
@@ -99,24 +105,49 @@ def _script_hash(script: str) -> str:
 
 def _facts(report: Report) -> list[tuple[str, str]]:
     tables = [table for table in report.breakdowns if table.axis == "language"]
+    variants = {row.variant for row in report.settings}
     return [
         ("Models", f"{len(report.models)}"),
         ("Data sets", f"{len(report.dataset_titles)}"),
         ("Settings", f"{len({row.setting for row in report.settings})}"),
-        ("Languages", f"{len({language for table in tables for language in table.rows})}"),
+        *([("Variants", f"{len(variants)}")] if len(variants) > 1 else []),
+        ("Language varieties", f"{len({language for table in tables for language in table.rows})}"),
         ("Answers", f"{sum(row.questions for row in report.settings):,}"),
     ]
 
 
+def _split_by_country(report: Report) -> list[str]:
+    """Titles of the data sets whose varieties are country-language subsets."""
+    split = [name for name, dataset in suite.DATASETS.items() if dataset.columns == "cvqa"]
+    return [title for name, title in report.dataset_titles.items() if name in split]
+
+
+def _setting_tables(report: Report) -> list[tuple[str, list[SettingRow]]]:
+    """The rows of the settings table by kind: an open-ended score is another thing."""
+    kinds = dict.fromkeys(row.kind for row in report.settings)
+    return [(kind, [row for row in report.settings if row.kind == kind]) for kind in kinds]
+
+
+def _by_name(table: Breakdown, names: Mapping[str, str]) -> list[tuple[str, Mapping[str, Cell]]]:
+    """The rows of a breakdown, languages by what people call them."""
+    rows = list(table.rows.items())
+    if table.axis in ("language", "base_language"):
+        rows.sort(key=lambda row: (names.get(row[0], row[0]).casefold(), row[0]))
+    return rows
+
+
 def _panels(report: Report) -> list[Panel]:
-    grouped: dict[tuple[str, str], list[SettingRow]] = {}
+    grouped: dict[tuple[str, str, str], list[SettingRow]] = {}
     for row in report.settings:
-        grouped.setdefault((row.model, row.dataset), []).append(row)
+        grouped.setdefault((row.model, row.dataset, row.asking), []).append(row)
     panels = []
-    for (model, dataset), rows in grouped.items():
-        base = next((row.macro.value for row in rows if row.setting == BASE_SETTING and row.macro), None)
-        changes = [row for row in report.changes if (row.model, row.dataset) == (model, dataset)]
-        panels.append(Panel(model, dataset, tuple(rows), base, _verdict(changes)))
+    for (model, dataset, asking), rows in grouped.items():
+        # Settings are set against no retrieval in one variant: the plain one, where it was run.
+        lead = asking if any(row.variant == asking for row in rows) else rows[0].variant
+        own = [row for row in rows if row.setting == BASE_SETTING and row.variant == lead]
+        base = next((row.macro.value for row in own if row.macro), None)
+        changes = [row for row in report.changes if (row.model, row.dataset, row.variant) == (model, dataset, lead)]
+        panels.append(Panel(model, dataset_title(dataset, asking), tuple(rows), base, _verdict(changes)))
     return panels
 
 
@@ -178,10 +209,7 @@ def _p_value(value: float | None) -> str:
 
 
 def _mark(setting: str) -> str:
-    for name, mark in ((BASE_SETTING, "base"), (ORACLE_SETTING, "oracle")):
-        if setting == name or setting.startswith(f"{name}_"):
-            return mark
-    return "rag"
+    return {BASE_SETTING: "base", ORACLE_SETTING: "oracle"}.get(setting, "rag")
 
 
 def _bcp47(code: str) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import RunError
-from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
 from m4rag_tasks.report.checks import Record
+from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
 from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Samples, count_lines, read_samples
 from m4rag_tasks.report.titles import run_name, run_title
 
@@ -79,6 +79,11 @@ class Run:
         """The setting with its variant, for people."""
         recorded = str(self.records[0]["variant"])
         return run_title(self.setting, recorded, self.variant.removeprefix(recorded).lstrip("_"))
+
+    @property
+    def short_title(self) -> str:
+        """The same where its way of asking is already said."""
+        return run_title(self.setting) if self.variant == self.asking else self.title
 
     @property
     def asking(self) -> str:
@@ -233,7 +238,9 @@ def _assemble(read: Sequence[_Read], notes: list[str]) -> list[Run]:
         key = (named[source.facts.identity], first["dataset"], first["setting"], _variant(source.task, first))
         run = runs.setdefault(key, Run(*key))
         if not run.places.keys().isdisjoint(samples.offsets):
-            notes.append(f"Left out: {source.shown} answers questions that another file of the same setting and variant answers.")
+            notes.append(
+                f"Left out: {source.shown} answers questions that another file of the same setting and variant answers."
+            )
             continue
         run.sources.append(replace(source, language=first["language"]))
         run.records.extend(samples.records)

@@ -1,142 +1,64 @@
-"""Runs → the tables of a report, as plain data classes.
+"""Runs → the tables of a report.
 
-Averages are taken over complete languages only (see `completeness`), macro
-over languages and micro over their questions. Where a comparison has no
+Averages are taken over complete language varieties only (see `completeness`), macro
+over varieties and micro over their questions. Where a comparison has no
 partner, or its questions do not pair, the row says so instead of a number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
 from m4rag_tasks import metrics
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
-from m4rag_tasks.report.breakdown import Breakdown, breakdowns
+from m4rag_tasks.report.breakdown import breakdowns
 from m4rag_tasks.report.caveats import caveats, lacking
+from m4rag_tasks.report.checks import SCORES, Record
 from m4rag_tasks.report.completeness import Faults, failed_requests, find_faults
 from m4rag_tasks.report.examples import BASE_SETTING, Example
 from m4rag_tasks.report.runs import Run, partner
-from m4rag_tasks.report.samples import Record
-from m4rag_tasks.report.titles import dataset_title, setting_title
+from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, RunRow, SettingRow
+from m4rag_tasks.report.titles import dataset_title, names_of, run_name
 
 ORACLE_SETTING = "oracle"
 
 
-@dataclass(frozen=True)
-class SettingRow:
-    """One model on one data set in one setting."""
+def build_report(
+    runs: Sequence[Run],
+    notes: Sequence[str] = (),
+    examples: Sequence[Example] = (),
+    names: Mapping[str, str] | None = None,
+) -> Report:
+    """The report on runs of any number of models, data sets, settings and variants.
 
-    model: str
-    dataset: str
-    setting: str
-    title: str
-    macro: Estimate | None
-    micro: Estimate | None
-    strict: Estimate | None
-    invalid: Estimate | None
-    chance: float | None
-    failed: int
-    questions: int
-    languages: int
-    averaged: int
-    lacks: tuple[str, ...]
-    """Languages that this row's averages have not and those of another setting have."""
-    faults: Mapping[str, str]
-    limits: tuple[str, ...]
-    retriever: str | None
-
-
-@dataclass(frozen=True)
-class ChangeRow:
-    """What a setting changes against no retrieval, on the same questions."""
-
-    model: str
-    dataset: str
-    setting: str
-    title: str
-    partner: str
-    retention: Estimate | None = None
-    correction: Estimate | None = None
-    difference: Estimate | None = None
-    p_value: float | None = None
-    mended: int = 0
-    """Questions that are right here and wrong without retrieval."""
-    spoiled: int = 0
-    """Questions that are wrong here and right without retrieval."""
-    mcnemar_p: float | None = None
-    languages: int = 0
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class GapRow:
-    """What is missing to the same model's accuracy with oracle context."""
-
-    model: str
-    dataset: str
-    setting: str
-    title: str
-    partner: str
-    gap: Estimate | None = None
-    languages: int = 0
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """Where the numbers of one run come from."""
-
-    model: str
-    dataset: str
-    setting: str
-    title: str
-    retriever: str | None
-    contexts: tuple[str, ...]
-    images: tuple[str, ...]
-    versions: tuple[str, ...]
-    dates: tuple[str, ...]
-    limits: tuple[str, ...]
-    templates: tuple[str, ...]
-    caches: tuple[str, ...]
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything a report shows, apart from how it looks."""
-
-    runs: tuple[RunRow, ...]
-    settings: tuple[SettingRow, ...]
-    breakdowns: tuple[Breakdown, ...]
-    changes: tuple[ChangeRow, ...]
-    gaps: tuple[GapRow, ...]
-    notes: tuple[str, ...]
-    dataset_titles: Mapping[str, str]
-    examples: tuple[Example, ...] = field(default=())
-
-    @property
-    def models(self) -> list[str]:
-        """The models, each once, in the order of the tables."""
-        return list(dict.fromkeys(row.model for row in self.settings))
-
-
-def build_report(runs: Sequence[Run], notes: Sequence[str] = (), examples: Sequence[Example] = ()) -> Report:
-    """The report on runs of any number of models, data sets and settings."""
+    `names` maps codes of language varieties to what people call them.
+    """
     faults = find_faults(runs)
     averaged = [_complete(run, incomplete) for run, incomplete in zip(runs, faults, strict=True)]
-    pool = {(run.model, run.dataset, run.setting): kept for run, kept in zip(runs, averaged, strict=True)}
+    pool = {(run.model, run.dataset, run.name): kept for run, kept in zip(runs, averaged, strict=True)}
     return Report(
         runs=tuple(map(_run_row, runs)),
         settings=tuple(map(_setting_row, runs, averaged, faults, lacking(runs, averaged))),
         breakdowns=tuple(breakdowns(runs, faults)),
-        changes=tuple(_change(run, pool) for run in runs if run.family != BASE_SETTING),
-        gaps=tuple(_gap(run, pool) for run in runs if run.family != ORACLE_SETTING),
-        notes=(*notes, *caveats(runs, faults, averaged)),
+        changes=tuple(_change(run, pool) for run in runs if run.setting != BASE_SETTING),
+        gaps=tuple(_gap(run, pool) for run in runs if run.setting != ORACLE_SETTING),
+        notes=(*notes, *caveats(runs, faults, averaged, names)),
         dataset_titles={run.dataset: dataset_title(run.dataset) for run in runs},
+        names=names_of(_varieties(runs), names or {}),
         examples=tuple(examples),
     )
+
+
+def _varieties(runs: Sequence[Run]) -> set[tuple[str, str | None]]:
+    """Every variety with its language, None where records do not say."""
+    return {(record["language"], record.get("base_language")) for run in runs for record in run.records}
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {key: getattr(run, key) for key in ("model", "dataset", "setting", "variant", "asking", "title")}
 
 
 _ByLanguage = Mapping[str, Sequence[Record]]
@@ -156,16 +78,15 @@ def _all_have(records: Sequence[Record], key: str) -> bool:
 
 
 def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults, lacks: tuple[str, ...]) -> SettingRow:
-    records = _flat(averaged)
-    chances = [1 / record["choices"] for record in records]
+    records, kind = _flat(averaged), run.records[0]["kind"]
+    chances = [1 / record["choices"] for record in records if kind == "mcq"]
     return SettingRow(
-        model=run.model,
-        dataset=run.dataset,
-        setting=run.setting,
-        title=setting_title(run.setting),
+        **_identity(run),
+        kind=kind,
         macro=metrics.macro(averaged) if records else None,
         micro=metrics.micro(records) if records else None,
         strict=metrics.macro(averaged, "strict") if _all_have(records, "strict") else None,
+        references={name: metrics.macro(averaged, name) for name in SCORES if _all_have(records, name)},
         invalid=metrics.invalid_rate(records) if records else None,
         chance=sum(chances) / len(chances) if chances else None,
         failed=failed_requests(run.records),
@@ -181,7 +102,7 @@ def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults, lacks: tuple[s
 
 def _change(run: Run, pool: _Pool) -> ChangeRow:
     base, pair, problem = _pair(run, BASE_SETTING, pool)
-    row = ChangeRow(run.model, run.dataset, run.setting, setting_title(run.setting), base, problem=problem)
+    row = ChangeRow(**_identity(run), partner=base, problem=problem)
     if pair is None:
         return row
     without, with_ = _flat(pair[0]), _flat(pair[1])
@@ -205,26 +126,27 @@ def _change(run: Run, pool: _Pool) -> ChangeRow:
 
 def _gap(run: Run, pool: _Pool) -> GapRow:
     oracle, pair, problem = _pair(run, ORACLE_SETTING, pool)
-    names = (run.model, run.dataset, run.setting, setting_title(run.setting), oracle)
+    row = GapRow(**_identity(run), partner=oracle, problem=problem)
     if pair is None:
-        return GapRow(*names, problem=problem)
+        return row
     try:
         gap = metrics.oracle_gap(_flat(pair[0]), _flat(pair[1]), by_language=True)
-        return GapRow(*names, gap=gap, languages=len(pair[0]))
+        return replace(row, gap=gap, languages=len(pair[0]))
     except RunError as error:
-        return GapRow(*names, problem=str(error))
+        return replace(row, problem=str(error))
 
 
 def _pair(run: Run, base: str, pool: _Pool) -> tuple[str, tuple[_ByLanguage, _ByLanguage] | None, str | None]:
-    """The run that `run` is measured against, both cut to the languages complete in both."""
-    beside = {setting for model, dataset, setting in pool if (model, dataset) == (run.model, run.dataset)}
+    """The run that `run` is measured against, both cut to the varieties complete in both."""
+    beside = {name for model, dataset, name in pool if (model, dataset) == (run.model, run.dataset)}
     chosen = partner(run, base, beside)
     if chosen is None:
-        return base, None, f"no {base} run"
-    other, own = pool[run.model, run.dataset, chosen], pool[run.model, run.dataset, run.setting]
+        missing = run_name(base, run.asking)
+        return missing, None, f"no {missing} run"
+    other, own = pool[run.model, run.dataset, chosen], pool[run.model, run.dataset, run.name]
     shared = [language for language in own if language in other]
     if not shared:
-        return chosen, None, f"no language is complete here and in {chosen}"
+        return chosen, None, f"no variety is complete here and in {chosen}"
     return chosen, ({name: other[name] for name in shared}, {name: own[name] for name in shared}), None
 
 
@@ -242,10 +164,7 @@ def _or_none(
 
 def _run_row(run: Run) -> RunRow:
     return RunRow(
-        model=run.model,
-        dataset=run.dataset,
-        setting=run.setting,
-        title=setting_title(run.setting),
+        **_identity(run),
         retriever=", ".join(run.facts_of("retriever")) or None,
         contexts=tuple(run.facts_of("context")),
         images=tuple(run.facts_of("image")),

@@ -42,24 +42,27 @@ def dataset_title(dataset: str, asking: str = "") -> str:
     return f"{title}, {variant_title(asking)}" if asking else title
 
 
-def with_base_languages(
-    names: Mapping[str, str], varieties: Iterable[tuple[str, str]]
-) -> dict[str, str]:
-    """`names` of varieties with those of their languages: what precedes the bracket in a variety's name.
+def names_of(varieties: Iterable[tuple[str, str | None]], names: Mapping[str, str]) -> dict[str, str]:
+    """What people call some varieties and the languages they belong to (pairs of codes), where that is known.
 
-    `varieties` are pairs of a variety's and its language's code. Names that are given stay.
+    A language that has no name itself gets what precedes the bracket in its first variety's name.
     """
     found: dict[str, str] = {}
-    for variety, language in varieties:
-        if variety in names:
+    for variety, language in sorted(varieties, key=str):
+        # What is asked in English is no variety of English.
+        if variety in names and language is not None and language != "en":
             found.setdefault(language, names[variety].partition(" (")[0])
-    return {**found, **names}
+        found.update({code: names[code] for code in (variety, language) if code in names})
+    return found
 
 
 def value_title(axis: str, value: str, names: Mapping[str, str]) -> str:
     """A row of a breakdown for people."""
-    if axis in ("language", "base_language"):
+    if axis == "language":
         return names.get(value, value)
+    if axis == "base_language":
+        # A language may share its code with one of its varieties, "Min Nan (romanised)".
+        return names.get(value, value).partition(" (")[0]
     if axis == "prompt_type" and value in _PROMPT_TYPES:
         return f"{value}: {_PROMPT_TYPES[value]}"
     return value

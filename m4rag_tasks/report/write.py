@@ -16,11 +16,12 @@ from m4rag_tasks.report.examples import pick_examples
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.pictures import FindImage
 from m4rag_tasks.report.runs import load_runs
-from m4rag_tasks.report.tables import Report, SettingRow, build_report
+from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, SettingRow
+from m4rag_tasks.report.tables import build_report
 from retrieval_cache.files import atomic_file
 from retrieval_cache.records import CacheWriteError
 
-CSV_COLUMNS = ("model", "dataset", "setting", "language", "metric", "value", "low", "high", "n")
+CSV_COLUMNS = ("model", "dataset", "setting", "variant", "axis", "group", "metric", "value", "low", "high", "n")
 
 
 def write_report(
@@ -35,19 +36,20 @@ def write_report(
 
     `paths` are output folders of lmms-eval, model folders or samples files.
     With a `rule` (one of `answers.RULES`) the stored answers are scored again
-    under it. Raises `RunError` where nothing can be reported.
+    under it. `language_names` maps codes of language varieties to what people call them.
+    Raises `RunError` where nothing can be reported.
     """
     notes: list[str] = []
     runs = load_runs(paths, notes, rule)
     if rule is not None:
-        notes.append(f"The stored answers were read again under the rule {rule!r}; Strict is as it was.")
-    report = build_report(runs, notes, pick_examples(runs, find_image, examples_per_model))
+        notes.append(f"The stored answers were read again under the rule {rule!r}.")
+    report = build_report(runs, notes, pick_examples(runs, find_image, examples_per_model), language_names)
     folder = Path(out_dir)
     try:
         _write(folder / "results.csv", results_csv(report))
         _write(folder / "results.json", results_json(report))
         # The page comes last: where it stands, the rest stands too.
-        _write(folder / "report.html", render(report, language_names))
+        _write(folder / "report.html", render(report))
     except CacheWriteError as error:
         raise RunError(f"The report cannot be written: {error.message} Name another folder.") from error
     return folder / "report.html", report
@@ -60,7 +62,7 @@ def text_table(report: Report) -> str:
         (
             row.model,
             row.dataset,
-            row.setting,
+            row.name,
             _percent(row.macro),
             _interval(row.macro),
             _percent(row.micro),
@@ -73,12 +75,16 @@ def text_table(report: Report) -> str:
     ]
     lines = _aligned([heads, *rows], left=3)
     if any(map(_has_caveat, report.settings)):
-        lines.append("* incomplete, limited, or without languages that other settings have: see the notes")
+        lines.append("* incomplete, limited, or without varieties that other settings have: see the notes")
     return _encodable("\n".join([*lines, *(f"note: {note}" for note in report.notes)]))
 
 
 def results_csv(report: Report) -> str:
-    """All numbers in long format: one line per figure."""
+    """All numbers in long format: one line per figure.
+
+    `axis` is "all" with the group "macro" or "micro", or an axis of the breakdowns with
+    one of its values. A metric ends in "_incomplete" where the group lacks questions or varieties.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -98,35 +104,50 @@ _Line = tuple[object, ...]
 
 def _long_rows(report: Report) -> Iterator[_Line]:
     for row in report.settings:
-        where = (row.model, row.dataset, row.setting)
-        yield from _figure(where, "macro", "accuracy", row.macro)
-        yield from _figure(where, "micro", "accuracy", row.micro)
-        yield from _figure(where, "macro", "strict", row.strict)
-        yield from _figure(where, "micro", "invalid", row.invalid)
-        yield (*where, "micro", "failed_requests", row.failed, None, None, row.questions)
+        yield from _of_setting(row)
+    variants = {(row.model, row.dataset, row.name): (row.setting, row.variant) for row in report.settings}
     for table in report.breakdowns:
-        if table.axis == "language":
-            for language, cells in table.rows.items():
-                for setting, cell in cells.items():
-                    metric = "accuracy_incomplete" if cell.fault else "accuracy"
-                    yield from _figure((table.model, table.dataset, setting), language, metric, cell.accuracy)
+        for value, cells in table.rows.items():
+            for name, cell in cells.items():
+                where = (table.model, table.dataset, *variants[table.model, table.dataset, name], table.axis, value)
+                partial = cell.fault or cell.lacks
+                yield from _figure(where, "accuracy_incomplete" if partial else "accuracy", cell.accuracy)
     for change in report.changes:
-        where = (change.model, change.dataset, change.setting)
-        yield from _figure(where, "micro", "retention", change.retention)
-        yield from _figure(where, "micro", "correction", change.correction)
-        yield from _figure(where, "macro", "difference", change.difference)
-        if change.p_value is not None and change.difference is not None:
-            yield (*where, "macro", "difference_p", change.p_value, None, None, change.difference.n)
-        if change.mcnemar_p is not None and change.difference is not None:
-            for metric in ("mended", "spoiled", "mcnemar_p"):
-                yield (*where, "micro", metric, getattr(change, metric), None, None, change.difference.n)
+        yield from _of_change(change)
     for gap in report.gaps:
-        yield from _figure((gap.model, gap.dataset, gap.setting), "macro", "oracle_gap", gap.gap)
+        yield from _figure((*_where(gap), "all", "macro"), "oracle_gap", gap.gap)
 
 
-def _figure(where: tuple[str, str, str], language: str, metric: str, estimate: Estimate | None) -> Iterator[_Line]:
+def _of_setting(row: SettingRow) -> Iterator[_Line]:
+    macro, micro = (*_where(row), "all", "macro"), (*_where(row), "all", "micro")
+    yield from _figure(macro, "accuracy", row.macro)
+    yield from _figure(micro, "accuracy", row.micro)
+    yield from _figure(macro, "strict", row.strict)
+    for name, estimate in row.references.items():
+        yield from _figure(macro, name, estimate)
+    yield from _figure(micro, "invalid", row.invalid)
+    yield (*micro, "failed_requests", row.failed, None, None, row.questions)
+
+
+def _of_change(change: ChangeRow) -> Iterator[_Line]:
+    macro, micro = (*_where(change), "all", "macro"), (*_where(change), "all", "micro")
+    yield from _figure(micro, "retention", change.retention)
+    yield from _figure(micro, "correction", change.correction)
+    yield from _figure(macro, "difference", change.difference)
+    if change.p_value is not None and change.difference is not None:
+        yield (*macro, "difference_p", change.p_value, None, None, change.difference.n)
+    if change.mcnemar_p is not None and change.difference is not None:
+        for metric in ("mended", "spoiled", "mcnemar_p"):
+            yield (*micro, metric, getattr(change, metric), None, None, change.difference.n)
+
+
+def _where(row: SettingRow | ChangeRow | GapRow) -> tuple[str, str, str, str]:
+    return row.model, row.dataset, row.setting, row.variant
+
+
+def _figure(where: tuple[str, ...], metric: str, estimate: Estimate | None) -> Iterator[_Line]:
     if estimate is not None:
-        yield (*where, language, metric, estimate.value, estimate.low, estimate.high, estimate.n)
+        yield (*where, metric, estimate.value, estimate.low, estimate.high, estimate.n)
 
 
 def _write(path: Path, text: str) -> None:

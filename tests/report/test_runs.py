@@ -104,7 +104,7 @@ def test_limit_that_left_nothing_out_is_none(tmp_path):
 def test_variant_of_a_setting_is_a_setting_of_its_own(tmp_path):
     make.write_run(tmp_path, {"norag": {"am": [1]}})
     make.write_task(tmp_path, "norag", "am", [make.record(1, "am", "norag", 0)], task="m4rag_mini_norag_promptam_am")
-    assert [run.setting for run in loaded(tmp_path)[0]] == ["norag", "norag_promptam"]
+    assert [(run.setting, run.variant) for run in loaded(tmp_path)[0]] == [("norag", ""), ("norag", "promptam")]
 
 
 def test_repeated_question_is_an_error_that_names_file_and_ids(tmp_path):

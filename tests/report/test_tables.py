@@ -23,7 +23,7 @@ def report(tmp_path):
 
 
 def row_of(rows, setting):
-    return next(row for row in rows if row.setting == setting)
+    return next(row for row in rows if row.name == setting)
 
 
 def test_settings_table(report):
@@ -115,7 +115,7 @@ def test_variant_is_compared_with_its_own_norag_where_there_is_one(tmp_path):
     assert cells["mmrag"].change == 0
     # Prompts are not retrieval: two runs without retrieval are not set against each other.
     assert cells["norag"].change is cells["norag_promptam"].change is None
-    assert [row.setting for row in report.changes] == ["mmrag", "mmrag_promptam"]
+    assert [row.name for row in report.changes] == ["mmrag", "mmrag_promptam"]
 
 
 def test_variant_is_compared_with_plain_norag_where_it_has_none_of_its_own(tmp_path):
@@ -150,7 +150,7 @@ def test_nothing_complete_leaves_no_average(tmp_path):
     report = report_of(make.write_run(tmp_path, {"norag": NORAG, "mmrag": {"am": [None, None, None, None]}}))
     row = row_of(report.settings, "mmrag")
     assert row.macro is row.micro is row.strict is row.invalid is None
-    assert report.changes[0].problem == "no language is complete here and in norag"
+    assert report.changes[0].problem == "no variety is complete here and in norag"
     assert report.breakdowns[0].rows["am"]["mmrag"].accuracy is None
 
 
@@ -162,7 +162,7 @@ def test_fewer_questions_than_the_harness_noted(tmp_path):
 
 def test_fewer_questions_than_other_languages_of_a_parallel_data_set(tmp_path):
     make.write_run(tmp_path, {"norag": {"am": [1, 1, 0], "en": [1, 1, 1, 0], "hi": [0, 0, 0, 0]}})
-    assert report_of(tmp_path).settings[0].faults == {"am": "3 of the 4 questions that other languages have"}
+    assert report_of(tmp_path).settings[0].faults == {"am": "3 of the 4 questions that other varieties have"}
 
 
 def test_fewer_questions_than_another_run_where_nobody_noted_the_number(tmp_path):

@@ -40,16 +40,18 @@ def test_csv_holds_every_figure(runs, tmp_path):
     write_report([runs], tmp_path / "report", no_image, {})
     with (tmp_path / "report" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["model", "dataset", "setting", "language", "metric", "value", "low", "high", "n"]
-    figures = {(row["setting"], row["language"], row["metric"]): row for row in rows}
+    columns = ["model", "dataset", "setting", "variant", "axis", "group", "metric", "value", "low", "high", "n"]
+    assert list(rows[0]) == columns
+    figures = {(row["setting"], row["axis"], row["group"], row["metric"]): row for row in rows}
     assert len(figures) == len(rows)
-    assert float(figures["norag", "macro", "accuracy"]["value"]) == pytest.approx(5 / 8)
-    assert float(figures["mmrag", "am", "accuracy"]["value"]) == pytest.approx(3 / 4)
-    assert float(figures["mmrag", "micro", "retention"]["value"]) == pytest.approx(3 / 5)
-    assert float(figures["mmrag", "macro", "difference"]["value"]) == pytest.approx(1 / 8)
-    assert figures["mmrag", "micro", "correction"]["n"] == "3"
-    assert [figures["mmrag", "micro", name]["value"] for name in ("mended", "spoiled")] == ["3", "2"]
-    assert float(figures["mmrag", "micro", "mcnemar_p"]["value"]) == 1
+    assert float(figures["norag", "all", "macro", "accuracy"]["value"]) == pytest.approx(5 / 8)
+    assert float(figures["mmrag", "language", "am", "accuracy"]["value"]) == pytest.approx(3 / 4)
+    assert float(figures["mmrag", "resource", "low", "accuracy"]["value"]) == pytest.approx(3 / 4)
+    assert float(figures["mmrag", "all", "micro", "retention"]["value"]) == pytest.approx(3 / 5)
+    assert float(figures["mmrag", "all", "macro", "difference"]["value"]) == pytest.approx(1 / 8)
+    assert figures["mmrag", "all", "micro", "correction"]["n"] == "3"
+    assert [figures["mmrag", "all", "micro", name]["value"] for name in ("mended", "spoiled")] == ["3", "2"]
+    assert float(figures["mmrag", "all", "micro", "mcnemar_p"]["value"]) == 1
 
 
 def test_json_holds_the_tables(runs, tmp_path):
