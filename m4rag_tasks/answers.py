@@ -15,11 +15,13 @@ Three rules read an answer; each is a pure function of the text and the options.
                    in any language: `La respuesta correcta es la 3.`, `답은 2번입니다`
                    (a few words for "number", "option" or "is" may follow); not where
                    the number may be an amount, is negated, or an option's text occurs
-7. option_text     the text of exactly one option, whole or contained
+7. option_text     the text of exactly one option, whole or contained, and not
+                   negated there (`It is not teff`, `ไม่ใช่ผัดไทย`)
 8. invalid
 
 A number outside 1..len(options) is invalid, never clipped. It is not looked up
-among the options either, because the prompt asks for the option's number.
+among the options either, because the prompt asks for the option's number. `Answer: 1 or 2`
+names no option, unless `reference` reads its 1 (it does in `answer: 1 or 2`, small letters).
 
 `reference` and `worldcuisines` are those of the published programs
 (`published_rules`). Wherever `reference` finds an option, `m4rag` finds the same,
@@ -32,12 +34,12 @@ except for its known defects:
   text likewise cuts a quoted answer of several words at the first space.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from m4rag_tasks import published_rules
+from m4rag_tasks.answer_text import final_text, is_failed, last_json_answer, tagged
 from m4rag_tasks.option_text import (
     DECORATION,
     OUT,
@@ -55,38 +57,18 @@ from m4rag_tasks.option_text import (
 
 RULES = ("m4rag", "reference", "worldcuisines")
 
-_FAILED = re.compile(r"[\s\"'\[]*LMMS_EVAL_")
-_REASONING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.I)
-_FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.S | re.I)
-_SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:eos|end_of_turn)>")
-
-# `"answer": value` in an object that is not valid JSON: single quotes, trailing commas, cut off. A quote
-# ends its string only before what may follow a value, for the string may hold unescaped ones.
-_STRING = r"{0}(?:[^{0}\\\n]|\\.|{0}(?!\s*(?:[,}}{0}\n]|\Z)))*{0}?"
-_FIELD = re.compile(
-    r"(?:\{\s*|[{,]\s*[\"'“])answer[\"'”]?\s*:\s*"
-    rf"({_STRING.format(chr(34))}|{_STRING.format(chr(39))}|\[[^\]\n]*\]?|[^,}}\n]*)",
-    re.I,
-)
-# What stands where no answer was filled in.
-_PLACEHOLDER = re.compile(r"<[^<>]*>|null|none|", re.I)
-# What may stand between a tag and its value: space, markdown.
-_TAG_EDGE = " \t\r\n\f\v*_`#$:："
-# No boundary before `answer`: the reference has none.
-TAG = re.compile(
-    r"(?:answer|(?:correct|right|best)\s+(?:option|choice))[\"'`*_”’]*(?:\s+(?:option|number|choice))?"
-    r"\s*(?:(?P<prose>is\b)\s*:?|[:=：])|<answer>|\\boxed\s*\{",
-    re.I,
-)
 _OPTION_WORD = r"(?:(?:option|choice|number)\s+|no\.\s*)?"
 _LABEL = re.compile(r"^[^\d:：]{1,24}[:：]\s*(?=\d)")
 _NUMBER = re.compile(rf"{_OPTION_WORD}[(\[]?(\d+)", re.I)
 _LETTER = re.compile(rf"{_OPTION_WORD}([A-Z])", re.I)
 # In running text a capital stands alone; `A` and small letters need punctuation (an article has none).
-_TAGGED_LETTER = re.compile(rf"(?i:{_OPTION_WORD})[(\[]?(?:([B-Z])(?=\s)|([A-Za-z])(?=\s*(?:$|[.,:;)\]}}*\"”])))")
+_TAGGED_LETTER = re.compile(rf"(?i:{_OPTION_WORD})[(\[]?(?:([B-Z])(?=\s)|([A-Za-z])(?=\s*(?:$|[.,:;)\]}}])|[*\"”]))")
+# A second number or capital right after the first one.
+_ANOTHER = re.compile(
+    r"[)\]*]*\s*(?:[,、，/&+]|(?:or|and|o|ou|oder|ya|atau|utawa|или|या|か|または|또는|或者?|还是|أو|หรือ)(?![^\W\d_]))\s*"
+    rf"(?i:{_OPTION_WORD})[(\[*]*(?:(\d+)(?!\d|[.,]\d)|([A-Z])(?=\s*(?:$|[.,;)\]])))"
+)
 _LISTED = re.compile(r"(\d+)(?:\s*[.):\]\-–—]\s*|\s+)(.+)|([A-Za-z])\s*[.):\]\-–—]\s*(.+)")
-
-_DECODER = json.JSONDecoder()
 
 
 def parse(answer: str, options: Sequence[str], rule: str = "m4rag") -> Parsed:
@@ -102,97 +84,12 @@ def parse(answer: str, options: Sequence[str], rule: str = "m4rag") -> Parsed:
     return _READERS[rule](answer, tuple(options))
 
 
-def strip_reasoning(text: str) -> str:
-    """The text without <think>, <thinking> and <reasoning> blocks.
-
-    A lone closing tag ends reasoning whose opening tag was part of the prompt; an
-    unclosed opening tag means that the model ran out of tokens before it answered.
-    """
-    kept: list[str] = []
-    start, inside = 0, False
-    for tag in _REASONING_TAG.finditer(text):
-        if tag[1]:
-            kept = kept if inside else []
-            start, inside = tag.end(), False
-        elif not inside:
-            kept.append(text[start : tag.start()])
-            inside = True
-    return " ".join(kept if inside else [*kept, text[start:]])
-
-
-def is_failed(answer: str) -> bool:
-    """Whether this is the harness's marker for a request that got no answer."""
-    return bool(_FAILED.match(answer))
-
-
-def final_text(answer: str) -> str:
-    """What is left of an answer without reasoning and special tokens."""
-    return answer if _answers_in_json(answer) else _SPECIAL_TOKEN.sub(" ", strip_reasoning(answer))
-
-
-def last_json_answer(text: str, plain: Callable[[Any], str]) -> str | None:
-    """`answer` of the last object in the text that has one, put into words by `plain`; None without any.
-
-    An object that says nothing (null, the prompt's own placeholder echoed) does not undo one that does.
-    """
-    objects = _objects(text)
-    found = [(start, _answer_of(value)) for start, _, value in objects]
-    found += [
-        (field.start(), _unquoted(field[1]))
-        for field in _FIELD.finditer(text)
-        if not any(start <= field.start() < end for start, end, _ in objects)
-    ]
-    answered = [(start, plain(value)) for start, value in found if value is not None]
-    said = [item for item in answered if not is_placeholder(item[1])]
-    return max(said or answered, key=lambda item: item[0])[1] if answered else None
-
-
-def _unquoted(value: str) -> Any:
-    """A value of a broken object: the string (cut off or not) or list that it is, else its text without quotes."""
-    for form in (value, value + '"', value.replace("'", '"')):
-        try:
-            read = json.loads(form)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(read, str | list):
-            return read
-    return value.strip(" \t\r\"'`“”").replace("\\'", "'")
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a value says nothing: empty, null, or the prompt's own `<number>` echoed."""
-    return bool(_PLACEHOLDER.fullmatch(text.strip()))
-
-
-def tagged(text: str) -> Iterator[tuple[str, bool]]:
-    """What follows each tag (`answer:`, `Answer is`, `<answer>`, `\\boxed{`) on its line, the last first.
-
-    With it whether the tag was prose ("is"), not punctuation. Where nothing follows on
-    the tag's own line, the next line that is not empty counts. A later tag ends the text.
-    """
-    end = len(text)
-    for match in reversed(list(TAG.finditer(text))):
-        rest = text[match.end() : end].lstrip(_TAG_EDGE)
-        yield re.split(r"\n|</", rest, maxsplit=1)[0], bool(match["prose"])
-        end = match.start()
-
-
 def _m4rag(answer: str, options: Options) -> Parsed:
-    text = final_text(answer)
+    text = final_text(answer).strip()
     for step in (_json, _answer_tag, _bare, _closing):
         if parsed := step(text, options):
             return parsed
     return _option_text(text, options)
-
-
-def _answers_in_json(text: str) -> bool:
-    """Whether the whole text is an object with an answer: a tag in one of its strings is quoted, no reasoning."""
-    fenced = _FENCE.fullmatch(text)
-    try:
-        value = json.loads(fenced[1] if fenced else text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and _answer_of(value) is not None
 
 
 def _json(text: str, options: Options) -> Parsed | None:
@@ -200,34 +97,8 @@ def _json(text: str, options: Options) -> Parsed | None:
     value = last_json_answer(text, _plain)
     if value is None:
         return None
-    choice = _resolve(value, options)
+    choice = _resolve(value, options, text)
     return parsed_as(contained(value, options) if choice is None else choice, "json")
-
-
-def _objects(text: str) -> list[tuple[int, int, dict[str, Any]]]:
-    """Start, end and value of each valid JSON object that stands in the text."""
-    found, start = [], text.find("{")
-    while start >= 0:
-        end = start + 1
-        try:
-            value, end = _DECODER.raw_decode(text, start)
-            found.append((start, end, value))
-        except (ValueError, RecursionError):  # Not JSON, or braces nested past any use.
-            pass
-        start = text.find("{", end)
-    return found
-
-
-def _answer_of(value: dict[str, Any]) -> Any:
-    """The value under `answer` (any case), else that of the last object inside; None when there is none."""
-    inner = [item for item in value.values() if isinstance(item, dict)]
-    for place in (value, *reversed(inner)):
-        keys = [key for key in place if key.strip().casefold() == "answer"]
-        if keys:
-            item = place["answer" if "answer" in place else keys[-1]]
-            # Answered with null: an answer that names no option, not the lack of one.
-            return "" if item is None else item
-    return None
 
 
 def _plain(value: Any) -> str:
@@ -248,14 +119,17 @@ def _answer_tag(text: str, options: Options) -> Parsed | None:
     counts as an answer after a colon only.
     """
     for stated, prose in tagged(text):
-        choice = _resolve(stated, options)
+        choice = _resolve(stated, options, text)
         if choice is not None and not (choice == OUT and prose):
             return parsed_as(choice, "answer_tag")
     return None
 
 
-def _resolve(value: str, options: Options) -> int | None:
-    """The option that a stated value names: its number, its text, or its letter."""
+def _resolve(value: str, options: Options, text: str) -> int | None:
+    """The option that a value stated in the text names: its number, its text, or its letter.
+
+    "1 or 2" names none, unless the reference reads the 1 in this text.
+    """
     plain = value.strip(DECORATION)
     if re.fullmatch(r"\d+", plain):
         return in_range(plain, options)
@@ -263,9 +137,25 @@ def _resolve(value: str, options: Options) -> int | None:
     if number := whole(value, options):
         return number
     if match := _NUMBER.match(plain):
-        return in_range(match[1], options)
+        choice = in_range(match[1], options)
+        doubtful = _names_another(plain[match.end() :], match[1], options)
+        return OUT if doubtful and published_rules.reference(text, options).choice != choice else choice
     match = _TAGGED_LETTER.match(value.strip().lstrip(DECORATION))
-    return letter_choice(match[1] or match[2], options) if match else None
+    if not match:
+        return None
+    letter = match[1] or match[2]
+    rest = match.string[match.end() :]
+    return OUT if _names_another(rest, letter, options) else letter_choice(letter, options)
+
+
+def _names_another(rest: str, first: str, options: Options) -> bool:
+    """Whether "or 2", ", 3" or "/ C" after a first number or letter names another option, and is no option's text."""
+    match = _ANOTHER.match(rest)
+    if not match or normal(rest) in normals(options):
+        return False
+    if match[1]:
+        return in_range(match[1], options) not in (OUT, in_range(first, options) if first.isdecimal() else OUT)
+    return letter_choice(match[2], options) is not None and match[2] != first.upper()
 
 
 def _bare(text: str, options: Options) -> Parsed | None:

@@ -36,12 +36,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from m4rag_tasks import published_rules
-from m4rag_tasks.answers import RULES, TAG, final_text, is_failed, last_json_answer, tagged
+from m4rag_tasks.answer_text import TAG, final_text, is_failed, last_json_answer, tagged
+from m4rag_tasks.answers import RULES
 from m4rag_tasks.option_text import DECORATION, normal
 
 # Where no answer was filled in. "None" is not among them: it may be meant.
 _PLACEHOLDER = re.compile(r"<[^<>]*>|null", re.I)
-_ECHO = re.compile(r"\{\s*\"answer\"\s*:\s*\"?<[^<>{}\"]*>\"?\s*\}", re.I)
+_ECHO = re.compile(r"(?:```(?:json)?\s*)?\{\s*\"answer\"\s*:\s*\"?<[^<>{}\"]*>\"?\s*\}(?:\s*```)?", re.I)
 _PAIRS = {'""', "''", "“”", "‘’", "«»", "「」", "『』"}
 
 
@@ -69,7 +70,7 @@ def read(answer: str, rule: str = "m4rag") -> Read:
     if is_failed(answer):
         return Read(None, "failed_request")
     if rule == "m4rag":
-        text, step = _m4rag(_ECHO.sub(" ", final_text(answer)))
+        text, step = _m4rag(_ECHO.sub(" ", final_text(answer)).strip())
     else:
         text, step = (answer, "whole_text") if rule == "worldcuisines" else published_rules.reference_open_ended(answer)
     return Read(None, "invalid") if text is None or _says_nothing(text) else Read(text, step)
@@ -99,8 +100,8 @@ def _m4rag(text: str) -> tuple[str, str]:
             return value, "answer_tag"
     # A tag that nothing follows, or only a placeholder, is no answer.
     untagged = TAG.sub(" ", text).strip()
-    said = untagged == text.strip() or (untagged.strip(DECORATION) and not _says_nothing(untagged))
-    return (text.strip() if said else ""), "whole_text"
+    said = untagged == text or (untagged.strip(DECORATION) and not _says_nothing(untagged))
+    return (text if said else ""), "whole_text"
 
 
 def _plain(value: Any) -> str:
@@ -118,9 +119,9 @@ def _plain(value: Any) -> str:
 
 def _tidy(text: str) -> str:
     """The text without the markdown or quotes that enclose it, or the brace that closed a `\\boxed{`."""
-    text = text.strip().rstrip("*`").rstrip()
+    text = text.strip().rstrip("*`").rstrip().removeprefix("\\text{")
     if "{" not in text:
-        text = re.sub(r"\}[\s$.]*$", "", text)
+        text = re.sub(r"\}[}\s$.]*$", "", text)
     while len(text) > 1 and text[0] + text[-1] in _PAIRS:
         text = text[1:-1].strip()
     return text

@@ -9,7 +9,7 @@ Options = tuple[str, ...]
 
 # Stands for a number that is no option: the answer is read, and it is invalid.
 OUT = 0
-DECORATION = " \t\r\n\f\v\"'“”‘’«»「」『』`*_#$()[]{}<>.,:;!?。．，、：；！،؛？؟।॥။។።፡፦|\\"
+DECORATION = " \t\r\n\f\v\"'“”‘’«»「」『』`*_#$()[]{}<>.,:;!?。．，、：；！،؛？؟۔।॥။។።፡፦|\\"
 
 # One number, not the 5 of 2.5 (two runs of digits).
 _ONE_NUMBER = re.compile(r"(\D*)(\d+)(\D*)")
@@ -28,15 +28,41 @@ _CLOSING = re.compile(
             r"(?:වන|වෙනි)?(?: ?විකල්පය)? ?(?:වේ|යි)?",  # si
             r"(?:นะ)?(?:ครับ|ค่ะ|คะ)?",  # th
             r"(?:-?[йяе])?(?: ?вариант)?",  # ru
-            r"(?:-?[cç][ıiuü])?(?: ?variant)?(?:-?[dt][ıiuü]r)?",  # az
+            r"(?:-?[cç][ıiuü])?(?: ?(?:(?:nömrəli )?variant|nömrə))?(?:-?[dt][ıiuü]r)?",  # az
+            r"(?:-?(?:ти|та|то)(?:ят|та|то)?)?(?: ?(?:вариант|опция))?",  # bg
+            r"(?:-?р)?(?: ?(?:дугаар|дүгээр|дахь|дэх))?(?: ?(?:сонголт|хувилбар))?(?: ?юм)?",  # mn
+            r"(?:-?(?:ஆம்|ஆவது|வது))?(?: ?(?:விருப்பம்|தெரிவு))?(?: ?(?:ஆகும்|தான்))?",  # ta
+            r"(?:వ|వది)?(?: ?(?:ఎంపిక|ఐచ్ఛికం))?(?: ?అవుతుంది)?",  # te
+            r"(?:نمبر)?(?: ?(?:آپشن|انتخاب))?(?: ?ہے)?",  # ur
+            r"(?:ffaa)?(?: ?filannoo)?(?: ?dha)?",  # om
+            r"an freagra(?: ceart)?",  # ga
+            r"ni ìdáhùn(?: náà| tó tọ́| tí ó tọ́)?",  # yo
         )
     )
 )
-# "The answer is not 3" states no option. Negations that follow the number are no `_CLOSING`.
-_NEGATION = re.compile(
-    r"\b(?:not|cannot|no (?:es|est)|non|est pas|bukan|sanes|dudu|lain|hindi|kì í|не|není)\b"
-    r"|n['’]t\b|不是|並非|并非|唔係|毋是|ไม่ใช่|ليس",
-    re.I,
+# "The answer is not 3" states no option; negations that follow the number are no `_CLOSING`. "lain"
+# negates in Sundanese, but not in the Malay "nama lain" (other name); Hindi is a language as well.
+_NEGATION = (
+    r"\b(?:not|cannot|no (?:es|est)|non|est pas|não|nu (?:este|e|i)|ikk(?:e|je)|не|není"
+    r"|bukan(?:lah|nyo)?|indak|san[eéè]s|dudu|(?<!nama )(?<!kata )(?<!antara )(?<!tidak )lain|(?<!in )(?<!the )hindi"
+    r"|ket|níl|ní (?:h[éí]|uimhir)|siyo|sio|ntabwo|kì ?í|a?b[uụ]gh[iị]|m̄[ -]sī|مش)\b"
+    r"|n['’]t\b|不是|並非|并非|唔係|毋是|ไม่ใช่|ليس"
+)
+# Swahili and Kinyarwanda "si" is another word elsewhere: only right before the number.
+_NUMBER_NEGATED = re.compile(rf"{_NEGATION}|\bsi(?: (?:nambari|namba|nimero|numero|chaguo))?[\s(*\"]*$")
+# "not teff", "no es el teff": before the text only short words, such as articles.
+_TEXT_NEGATED = re.compile(rf"(?:{_NEGATION})(?: ?\w{{1,3}}(?:['’]| )){{0,2}} ?(?:\bال)?[\"'“‘«「*_(]*$")
+_ENCLOSING = " \"'”’»」』*_)"
+# What negates the text before it. Not Japanese "ではないでしょうか", which asks for assent.
+_NEGATES_TEXT = re.compile(
+    "|".join(
+        (
+            r"नहीं|नही|नाही|नव्हे|নয়|அல்ல|இல்லை|కాదు|نہیں|نہيں|биш|miti\b|dey?il\b|değil\b|አይደለም|kọ́",
+            r"නොවේ|නෙවෙයි|නෙමෙයි",
+            r"(?:では|じゃ)(?:ない|ありません)(?!か|です ?か|でしょう|だろう)",
+            r"[이가은는]? ?아(?:니(?:다|야|에요|예요|고|라)|닙니다|님)",
+        )
+    )
 )
 
 
@@ -80,9 +106,19 @@ def whole(text: str, options: Options) -> int | None:
 
 
 def contained(text: str, options: Options) -> int | None:
-    """The only option whose text occurs in the text."""
+    """The only option whose text occurs in the text, unless it is negated there ("It is not teff")."""
     found = occurring(text, options)
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and not _negated(text, options[found[0] - 1]) else None
+
+
+def _negated(text: str, option: str) -> bool:
+    """Whether the text directly negates the option wherever it occurs."""
+    plain = normal(text)
+    return all(
+        _TEXT_NEGATED.search(plain[max(0, place.start() - _CLOSING_REACH) : place.start()])
+        or _NEGATES_TEXT.match(plain[place.end() : place.end() + _CLOSING_REACH].lstrip(_ENCLOSING))
+        for place in _bounded(normal(option)).finditer(plain)
+    )
 
 
 def occurring(text: str, options: Options) -> list[int]:
@@ -115,7 +151,9 @@ def closing_number(line: str, options: Options) -> int | None:
     choice = in_range(digits, options)
     if not choice or not _CLOSING.fullmatch(normal(after)):
         return None
-    if not _sets_apart(before) or _NEGATION.search(before) or occurring(line, options):
+    if not _sets_apart(before) or occurring(line, options):
+        return None
+    if _NUMBER_NEGATED.search(unicodedata.normalize("NFKC", before).casefold()):
         return None
     others = " ".join(other for number, other in enumerate(options, 1) if number != choice)
     amounts = [in_range(run, options) for run in re.findall(r"\d+", others)]
