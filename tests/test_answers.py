@@ -281,8 +281,9 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-def test_every_language_is_in_the_table():
-    assert LANGUAGES.keys() == {variety.language for variety in languages().values()}
+def test_the_table_names_languages_of_the_grid():
+    """Not all of them have to be there: a new language needs no sentences to be asked in."""
+    assert LANGUAGES.keys() <= {variety.language for variety in languages().values()}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
