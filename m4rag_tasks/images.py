@@ -20,6 +20,7 @@ from m4rag_tasks.rows import Doc
 from m4rag_tasks.sources import cache_root, data_folder, home, load
 from m4rag_tasks.suite import Dataset
 from retrieval_cache.files import atomic_file
+from retrieval_cache.images import whole_images
 
 if TYPE_CHECKING:
     import datasets
@@ -155,7 +156,7 @@ def load_image(dataset: Dataset, doc: Doc) -> Image.Image:
     if path is None:
         raise MissingImageError(f"{dataset.title}: image {name!r} is missing.")
     try:
-        with Image.open(path) as image:
+        with whole_images(), Image.open(path) as image:
             return image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{dataset.title}: the image {path} cannot be read ({error}). Replace the file.") from error

@@ -10,10 +10,11 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from retrieval_cache.files import file_sha256
 from retrieval_cache.records import CorpusError, Query, canonical_json
@@ -65,13 +66,27 @@ def query_image(query: Query) -> Path | None:
     return query.image_path
 
 
+@contextmanager
+def whole_images() -> Iterator[None]:
+    """Within this, a file that is cut off is an error whatever other packages have told Pillow.
+
+    lmms-eval lets Pillow fill up what is missing with grey, for the whole process.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
 def load_rgb(path: Path, longest: int) -> Image.Image:
     """Read an image: turned upright, transparency on white, RGB, scaled to `longest` pixels."""
     try:
         with warnings.catch_warnings():
             # Pillow only warns at first about images that would fill the memory.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with whole_images(), Image.open(path) as image:
                 image.draft("RGB", (longest * 2, longest * 2))
                 image.load()
                 upright = ImageOps.exif_transpose(image)

@@ -6,7 +6,7 @@ import datasets as hf_datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from m4rag_tasks import contexts, datasets, images, retrieval, rows, sources
 from m4rag_tasks.errors import ContextError, DataError, HiddenLabelError, MissingImageError
@@ -146,6 +146,17 @@ def test_an_unreadable_image_is_named(wc_folder, tmp_path):
     (tmp_path / "data/worldcuisines/images/7_0.jpg").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"7_0\.jpg cannot be read"):
         images.load_image(WC, wc_row())
+
+
+def test_an_image_that_is_cut_off_is_an_error_inside_the_harness_too(wc_folder, tmp_path, monkeypatch):
+    """lmms-eval lets Pillow fill up what is missing."""
+    path = tmp_path / "data/worldcuisines/images/7_0.jpg"
+    Image.effect_noise((64, 64), 60).save(path)
+    path.write_bytes(path.read_bytes()[:-600])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(DataError, match=r"7_0\.jpg cannot be read .*truncated"):
+        images.load_image(WC, wc_row())
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_a_model_that_takes_no_images_needs_none(wc_folder):
