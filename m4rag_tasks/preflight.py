@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from m4rag_tasks import datasets, hooks, images, retrieval, suite
+from m4rag_tasks import datasets, images, retrieval, suite
+from m4rag_tasks.cell import Cell
 from m4rag_tasks.errors import DataError, M4ragError
 from m4rag_tasks.rows import image_id as image_id_of
 from m4rag_tasks.suite import Dataset, Language, Task
@@ -37,7 +38,7 @@ def stop_unless_ready(names: Iterable[str]) -> None:
     problems = {}
     for task in _known_tasks(names):
         try:
-            hooks.check_task(task)
+            _cell(task).check(task.language)
         except (M4ragError, CacheError) as error:
             problems.setdefault(str(error), task.name)
     if problems:
@@ -65,18 +66,22 @@ def preflight(tasks: Sequence[Task], *, open_images: bool = True) -> list[Findin
     images.show_images(True)
     for task in tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None):
         try:
-            hooks.check_task(task)
+            _cell(task).check(task.language)
             _verify_cache(task)
             rows = _rows(task.dataset, task.language)
-            cell = hooks.Cell(task.dataset, task.setting, task.variant)
+            cell = _cell(task)
             for doc in datasets.without_images(rows):
-                hooks.render(cell, cell.row(doc))
+                cell.prompt(cell.row(doc))
             if open_images:
                 images.check_images(task.dataset, rows)
                 _open_images(task.dataset, rows, opened)
         except (M4ragError, CacheError) as error:
             findings.append(Finding(task.name, str(error)))
     return findings
+
+
+def _cell(task: Task) -> Cell:
+    return Cell(task.dataset, task.setting, task.variant)
 
 
 def _verify_cache(task: Task) -> None:

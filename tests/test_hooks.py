@@ -8,7 +8,7 @@ import math
 import datasets as hf_datasets
 import pytest
 
-from m4rag_tasks import hooks, suite
+from m4rag_tasks import hooks, prompts, suite
 from m4rag_tasks.errors import TemplateError
 from m4rag_tasks.mini.build import DATA
 from m4rag_tasks.plugin import register
@@ -88,7 +88,7 @@ def test_an_unreadable_template_leaves_with_its_path(doc, monkeypatch):
     def broken(*_args, **_kwargs):
         raise TemplateError("templates/en.jinja:3: not UTF-8")
 
-    monkeypatch.setattr(hooks.prompts, "render", broken)
+    monkeypatch.setattr(prompts, "render", broken)
     with pytest.raises(SystemExit, match=r"templates/en\.jinja:3"):
         hooks.prompt__mini__norag(doc)
 

@@ -223,6 +223,7 @@ LAYERS = [
     "records",
     "intervals",
     "metrics",
+    "cell",
     "hooks",
     "preflight",
     "plugin",

@@ -16,13 +16,14 @@ import pytest
 from harness import results, run_lmms_eval, samples
 from PIL import Image, ImageChops
 
-from m4rag_tasks import datasets, hooks, suite
+from m4rag_tasks import datasets, suite
+from m4rag_tasks.cell import Cell
 from m4rag_tasks.rows import Row
 from m4rag_tasks.sources import MINI_FOLDER
 
 pytestmark = pytest.mark.e2e
 
-MINI, NORAG = suite.DATASETS["mini"], hooks.Cell.of("mini", "norag")
+MINI, NORAG = suite.DATASETS["mini"], Cell.of("mini", "norag")
 GROUP, BROKEN = "m4rag_mini_norag", "m4rag_mini_norag_en"
 # The first three questions are about one picture, the fourth about another.
 LIMIT = 4
@@ -82,7 +83,7 @@ def run(tmp_path_factory) -> SimpleNamespace:
     """A run over all languages in which the first English question's request always fails."""
     folder = tmp_path_factory.mktemp("openai")
     dead = next(row for row in datasets.all_rows(MINI) if row.language == "en")
-    with stub_server(hooks.render(NORAG, dead)) as (address, requests):
+    with stub_server(NORAG.prompt(dead)) as (address, requests):
         server = f"model=stub,base_url={address},api_key=none,httpx_trust_env=False"
         done = run_lmms_eval(
             *("--model", "openai", "--model_args", f"{server},max_retries=1,retry_backoff_s=0"),
@@ -110,7 +111,7 @@ def test_prompt_and_picture_are_sent(run, rows):
     by_prompt = {parts(request, "text")[0]["text"]: request for request in run.requests}
     for record in records(run):
         row = rows[record["question_id"]]
-        request = by_prompt[hooks.render(NORAG, row)]
+        request = by_prompt[NORAG.prompt(row)]
         (picture,) = parts(request, "image_url")
         header, data = picture["image_url"]["url"].split(",", 1)
         assert header in {"data:image/png;base64", "data:image/jpeg;base64"}

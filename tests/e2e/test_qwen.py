@@ -11,6 +11,7 @@ from harness import results, run_lmms_eval, samples
 from PIL import Image
 
 from m4rag_tasks import datasets, hooks, prompts, retrieval, rows, suite
+from m4rag_tasks.cell import Cell
 from m4rag_tasks.sources import MINI_FOLDER
 
 from . import tiny_models, watch_processor
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.e2e
 LANGUAGE = "am"
 TASK = f"m4rag_mini_mmrag_{LANGUAGE}"
 MINI, MMRAG = suite.DATASETS["mini"], suite.SETTINGS["mmrag"]
-CELL = hooks.Cell.of("mini", "mmrag")
+CELL = Cell.of("mini", "mmrag")
 # The first three questions are about one picture, the fourth about another.
 LIMIT = 4
 
@@ -70,14 +71,14 @@ def test_every_record_is_whole(run, docs):
         assert record["language"] == LANGUAGE
         assert record["cache"] == retrieval.open_cache("mini", "mmrag").manifest.key
         assert [passage["rank"] for passage in record["passages"]] == list(range(1, suite.TOP_K + 1))
-        assert record == hooks.make_record(CELL, docs[record["question_id"]], answer)
+        assert record == CELL.record(docs[record["question_id"]], answer)
 
 
 def test_the_model_reads_the_prompt_with_its_passages(run, docs):
     assert len(run.given) == LIMIT
     for sample in run.samples:
         row = rows.row(MINI, docs[sample["accuracy"]["question_id"]])
-        prompt = hooks.render(CELL, row)
+        prompt = CELL.prompt(row)
         assert sample["input"] == prompt
         hits = retrieval.open_cache("mini", "mmrag").hits(retrieval.query(MINI, MMRAG, row))
         assert [hit.id for hit in hits] == [passage["id"] for passage in sample["accuracy"]["passages"]]
