@@ -49,8 +49,8 @@ class Cell:
 
     @property
     def cache(self) -> Cache | None:
-        """The opened retrieval cache; None where nothing is searched."""
-        return retrieval.open_cache(self.dataset.key, self.setting.name) if self.setting.retriever else None
+        """The opened retrieval cache, the same until the next `check`; None where nothing is searched."""
+        return retrieval.cache_in_use(self.dataset.key, self.setting.name) if self.setting.retriever else None
 
     def hits(self, row: Row) -> Sequence[RetrievedPassage]:
         """The passages found for a question; none where nothing is searched."""
@@ -58,13 +58,15 @@ class Cell:
         return cache.hits(retrieval.query(self.dataset, self.setting, row)) if cache else []
 
     def check(self, variety: Language) -> None:
-        """Raise if it cannot be run: data, template, context set or cache missing. Loads no rows."""
+        """Raise if it cannot be run: data, context set or cache missing, template broken. Loads no rows."""
         sources.source(self.dataset)
-        self.template_digest(variety)
+        # Any row will do: the first render of a template tries it in all its shapes.
+        prompts.render(self.variant.kind, self.template(variety), question="-", options=["-"])
         # What is searched with is compared with what the hits were made from, so it is needed too.
         for kind in {self.context_kind, self.setting.query} & {"oracle", "oracle_local", "caption"}:
             contexts.check(self.dataset, kind)
-        _ = self.cache
+        if self.setting.retriever:
+            retrieval.open_cache(self.dataset.key, self.setting.name)
 
     def prompt(self, row: Row) -> str:
         """The prompt of one question, passages included. Raises `M4ragError` or `CacheError`."""

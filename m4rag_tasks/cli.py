@@ -10,7 +10,7 @@ from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache import add_cache_verbs, resolve_all
-from m4rag_tasks.errors import M4ragError
+from m4rag_tasks.errors import DataError, M4ragError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +62,9 @@ def check_language(options: argparse.Namespace) -> int:
     from m4rag_tasks import check_language as checker
     from m4rag_tasks import outside
 
+    for folder in options.include_path:
+        if not folder.is_dir():
+            raise DataError(f"--include_path names {folder}, which is not a folder. Correct it, or make the folder.")
     outside.use_folders(options.include_path)
     codes = options.codes or list(suite.languages())
     found = {code: checker.problems(suite.language(code)) for code in codes}
@@ -95,14 +98,13 @@ def generate(options: argparse.Namespace) -> int:
 
 
 def preflight(options: argparse.Namespace) -> int:
-    from m4rag_tasks.preflight import preflight as look
+    from m4rag_tasks import preflight as flight
 
     chosen = resolve_all(options.tasks)
-    findings = look(chosen, open_images=not options.no_images)
-    for finding in findings:
-        print(f"{finding.where}: {finding.problem}")
-    ready = len(chosen) - len({finding.where for finding in findings})
-    print(f"{ready} of {len(chosen)} tasks are ready.")
+    findings = flight.preflight(chosen, open_images=not options.no_images)
+    for line in flight.in_lines(findings):
+        print(line)
+    print(f"{len(chosen) - len(findings)} of {len(chosen)} tasks are ready.")
     return 1 if findings else 0
 
 
@@ -110,12 +112,11 @@ def report(options: argparse.Namespace) -> int:
     from m4rag_tasks import images
     from m4rag_tasks.report import text_table, write_report
 
-    names = {language.code: language.name for language in suite.languages().values()}
     page, written = write_report(
         [Path(path) for path in options.runs],
         Path(options.output_dir),
         lambda dataset, image_id: images.find_image(suite.DATASETS[dataset], image_id),
-        names,
+        suite.language_names(),
         rule=options.rule,
     )
     print(text_table(written))
@@ -131,41 +132,21 @@ def _parser() -> argparse.ArgumentParser:
         prog="m4rag", description="The M4-RAG task suite for lmms-eval: caches, checks and reports around it."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
+    _add_verbs_to_run(verbs)
+    add_cache_verbs(verbs)
+    _add_verbs_of_the_grid(verbs)
+    return parser
 
+
+def _add_verbs_to_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb = verbs.add_parser("demo", help="build the mini caches, evaluate the reader in every setting, report")
     verb.add_argument("--output-dir", default="out/demo", help="folder for runs and report (default: %(default)s)")
     verb.set_defaults(verb=demo)
 
-    verb = verbs.add_parser("tasks", help="list our tasks")
-    verb.add_argument("--dataset")
-    verb.add_argument("--setting")
-    verb.add_argument(
-        "--variant", help='how a task differs from the plain one: oe, en, enprompt, …; "" is the plain one'
-    )
-    verb.add_argument("--language", help="a variety, or a language with all its varieties")
-    verb.add_argument("--groups", action="store_true", help="the groups that hold nothing but such tasks")
-    verb.set_defaults(verb=tasks)
-
-    verb = verbs.add_parser("generate", help="write the task YAMLs and the table of languages")
-    verb.add_argument("--check", action="store_true", help="only say what differs; exit code 1 if anything does")
-    verb.set_defaults(verb=generate)
-
-    verb = verbs.add_parser("check-language", help="is the template of a variety as it must be?")
-    verb.add_argument("codes", nargs="*", metavar="CODE", help="varieties (default: all of languages.toml)")
-    verb.add_argument(
-        "--include_path", type=Path, action="append", default=[], help="a folder with templates outside the package"
-    )
-    verb.set_defaults(verb=check_language)
-
-    verb = verbs.add_parser("pin", help="pin the hub's data sets at the commits they are at now")
-    verb.set_defaults(verb=pin)
-
     verb = verbs.add_parser("preflight", help="can these tasks run? (data, images, templates, cache; no model)")
-    verb.add_argument("tasks", nargs="+", metavar="TASK", help="task or group names")
-    verb.add_argument("--no-images", action="store_true", help="do not open the images")
+    verb.add_argument("tasks", nargs="+", metavar="TASK", help="task or group names, or patterns as lmms-eval's")
+    verb.add_argument("--no-images", action="store_true", help="do not look at the images")
     verb.set_defaults(verb=preflight)
-
-    add_cache_verbs(verbs)
 
     verb = verbs.add_parser("report", help="tables and one HTML page from lmms-eval output folders")
     verb.add_argument("runs", nargs="+", metavar="RUN_DIR")
@@ -176,7 +157,32 @@ def _parser() -> argparse.ArgumentParser:
         help="score the stored answers again under this parsing rule (default: as they were scored)",
     )
     verb.set_defaults(verb=report)
-    return parser
+
+
+def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("tasks", help="list our tasks")
+    verb.add_argument("--dataset")
+    verb.add_argument("--setting")
+    verb.add_argument(
+        "--variant", help='how a task differs from the plain one: oe, en, enprompt, …; "" is the plain one'
+    )
+    verb.add_argument("--language", help="a variety, or a language with all its varieties")
+    verb.add_argument("--groups", action="store_true", help="the groups that hold nothing but such tasks")
+    verb.set_defaults(verb=tasks)
+
+    verb = verbs.add_parser("check-language", help="is the template of a variety as it must be?")
+    verb.add_argument("codes", nargs="*", metavar="CODE", help="varieties (default: all of languages.toml)")
+    verb.add_argument(
+        "--include_path", type=Path, action="append", default=[], help="a folder with templates outside the package"
+    )
+    verb.set_defaults(verb=check_language)
+
+    verb = verbs.add_parser("generate", help="write the task YAMLs and the table of languages")
+    verb.add_argument("--check", action="store_true", help="only say what differs; exit code 1 if anything does")
+    verb.set_defaults(verb=generate)
+
+    verb = verbs.add_parser("pin", help="pin the hub's data sets at the commits they are at now")
+    verb.set_defaults(verb=pin)
 
 
 if __name__ == "__main__":

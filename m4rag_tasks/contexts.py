@@ -9,14 +9,16 @@ the data set's own folder, or below the folder that `M4RAG_CONTEXTS` names. Kind
 
 For WorldCuisines the oracle context is the dish's `Text Description` in the food
 knowledge base, so no file is needed. The mini benchmark bundles its own. CVQA asks
-each question twice: a text under the bare `ID` serves both ways of asking.
+each question twice: a text under the bare `ID` serves both ways of asking. Elsewhere an
+id names its variety, so that no text serves a question in another one.
 """
 
 from __future__ import annotations
 
+import codecs
 import functools
+import hashlib
 import json
-import os
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -25,6 +27,7 @@ from m4rag_tasks import datasets, sources
 from m4rag_tasks.errors import ContextError
 from m4rag_tasks.rows import Row
 from m4rag_tasks.suite import Dataset
+from retrieval_cache import file_sha256
 
 KB_COLUMN = "Text Description"
 CONTEXTS_VARIABLE = "M4RAG_CONTEXTS"
@@ -47,8 +50,8 @@ def context(dataset: Dataset, kind: str, row: Row) -> str:
         where = context_name(dataset, kind)
     else:
         path = context_file(dataset, kind)
-        texts = _texts(path)
-        text = texts.get(row.question_id) or texts.get(row.qa_id, "")
+        texts = _texts(path, _stamp(path))
+        text = texts.get(row.question_id) or (texts.get(row.qa_id, "") if dataset.asks_in_english else "")
         where = str(path)
     text = " ".join(text.split())
     if not text:
@@ -61,10 +64,9 @@ def context(dataset: Dataset, kind: str, row: Row) -> str:
 
 def context_file(dataset: Dataset, kind: str) -> Path:
     """Where the context set of this kind is, whether or not it is there."""
-    named = os.environ.get(CONTEXTS_VARIABLE)
     folder_name = Path(dataset.local[0]).parent.name
-    if named and dataset.hub_id is not None:
-        return Path(named).expanduser() / folder_name / f"{kind}.jsonl"
+    if dataset.hub_id is not None and (named := sources.named_folder(CONTEXTS_VARIABLE)):
+        return named / folder_name / f"{kind}.jsonl"
     home = sources.home(dataset)
     folder = home / "contexts" if home else user_data_path("m4rag") / "contexts" / folder_name
     return folder / f"{kind}.jsonl"
@@ -73,29 +75,83 @@ def context_file(dataset: Dataset, kind: str) -> Path:
 def check(dataset: Dataset, kind: str) -> None:
     """Raise `ContextError` if there is no context set of this kind at all."""
     if not _in_knowledge_base(dataset, kind):
-        _texts(context_file(dataset, kind))
+        path = context_file(dataset, kind)
+        _texts(path, _stamp(path))
+
+
+def context_digest(dataset: Dataset, kind: str) -> str:
+    """SHA-256 of the context set: of its file's bytes, or of all the knowledge base's texts, whatever their order.
+
+    Raises `ContextError` or `DataError` if it is not there.
+    """
+    if _in_knowledge_base(dataset, kind):
+        return _knowledge_base_digest(dataset, str(sources.home(dataset)))
+    check(dataset, kind)
+    path = context_file(dataset, kind)
+    return _file_digest(path, _stamp(path))
+
+
+@functools.lru_cache(maxsize=4)
+def _knowledge_base_digest(dataset: Dataset, where: str) -> str:
+    # `where` is part of the key: the environment may name another copy later.
+    entries = datasets.knowledge_base(dataset).items()
+    texts = sorted(json.dumps([food_id, entry.get(KB_COLUMN)]) for food_id, entry in entries)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _file_digest(path: Path, stamp: tuple[int, int] | None) -> str:
+    return file_sha256(path)
 
 
 def _in_knowledge_base(dataset: Dataset, kind: str) -> bool:
     return dataset.codes == "wc" and kind == "oracle"
 
 
-@functools.lru_cache(maxsize=8)
-def _texts(path: Path) -> dict[str, str]:
-    texts: dict[str, str] = {}
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What tells one state of a file from the next; None where there is none."""
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-            if not line:
-                continue
-            entry = json.loads(line)
-            if entry["question_id"] in texts:
-                raise ContextError(f"{path}:{number}: question {entry['question_id']} has two contexts. Remove one.")
-            texts[entry["question_id"]] = entry["text"]
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+@functools.lru_cache(maxsize=8)
+def _texts(path: Path, stamp: tuple[int, int] | None) -> dict[str, str]:
+    # `stamp` is part of the key: the file may be mended while a process goes on.
+    texts: dict[str, str] = {}
+    for number, line in enumerate(_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        question_id, text = _entry(path, number, line)
+        if question_id in texts:
+            raise ContextError(f"{path}:{number}: question {question_id} has two contexts. Remove one.")
+        texts[question_id] = text
+    return texts
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise ContextError(
             f"There is no context set {path}. Put one there, a JSON object with question_id and text in each line, "
             f"or name the folder that holds it by {CONTEXTS_VARIABLE}."
         ) from error
-    except (OSError, ValueError, KeyError) as error:
-        raise ContextError(f"The context set {path} cannot be read: {error!r}.") from error
-    return texts
+    except OSError as error:
+        raise ContextError(f"The context set {path} cannot be read ({error.strerror}). Correct that.") from error
+
+
+def _entry(path: Path, number: int, line: bytes) -> tuple[str, str]:
+    """The question's id and text in one line. Raises `ContextError` that names the line."""
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ContextError(f"{path}:{number}: this is not UTF-8 ({error.reason}). Save the file as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise ContextError(f"{path}:{number}: this is no JSON ({error}). Write one object in each line.") from error
+    fields = [entry.get(key) for key in ("question_id", "text")] if isinstance(entry, dict) else []
+    if [type(value) for value in fields] != [str, str]:
+        raise ContextError(f'{path}:{number}: this is no {{"question_id": "…", "text": "…"}}, both strings. Mend it.')
+    return fields[0], fields[1]

@@ -10,18 +10,27 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from m4rag_tasks import rows, sources
 from m4rag_tasks.errors import DataError, HiddenLabelError
+from m4rag_tasks.languages import outside_languages
 from m4rag_tasks.rows import Row, layout, variety_code
-from m4rag_tasks.suite import Dataset, Language
+from m4rag_tasks.suite import Dataset, Language, own_codes
 
 if TYPE_CHECKING:
     import datasets
+    import numpy as np
     import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+STORED_AT_ONCE = 200  # images that rows hold, in memory together
+
+_told: set[str] = set()  # data sets whose unknown varieties were spoken of
 
 
 def load_rows(dataset: Dataset, language: Language) -> datasets.Dataset:
@@ -32,14 +41,15 @@ def load_rows(dataset: Dataset, language: Language) -> datasets.Dataset:
 def rows_of_language(table: datasets.Dataset, dataset: Dataset, language: Language) -> datasets.Dataset:
     """The rows of one language variety out of the first part and all further parts of a data set.
 
-    `table` is the first part, as the harness loaded it. Raises `DataError` for
-    missing columns, no rows or repeated questions, `HiddenLabelError` for withheld labels.
+    `table` is the first part, as the harness loaded it. Raises `DataError` for columns that are
+    missing or of other types, no rows, repeated questions, labels that are none of the options;
+    `HiddenLabelError` for withheld labels. Rows of varieties that no task asks are warned of once.
     """
-    import datasets
-
     parts = [table, *(sources.load(dataset, part) for part in range(1, len(dataset.local)))]
-    picked = [_select(part, dataset, language) for part in parts]
-    found = datasets.concatenate_datasets([part for part in picked if len(part)] or picked[:1])
+    unknown: Counter[str] = Counter()
+    picked = [_select(part, dataset, language, unknown) for part in parts]
+    _tell_unknown(dataset, unknown)
+    found = _joined(dataset, [part for part in picked if len(part)] or picked[:1])
     if not len(found):
         raise DataError(f"{dataset.title} has no rows for language {language.code!r} in split {dataset.split}.")
     _check_rows(found, dataset, language)
@@ -51,6 +61,7 @@ def all_rows(dataset: Dataset) -> Iterator[Row]:
     asked = tuple(layout(dataset).questions)
     for part in range(len(dataset.local)):
         table = without_images(sources.load(dataset, part))
+        rows.check_columns(dataset, table.data.schema)
         yield from (rows.row(dataset, doc, wording) for doc in table for wording in asked)
 
 
@@ -60,33 +71,71 @@ def without_images(table: datasets.Dataset) -> datasets.Dataset:
 
 
 def rows_digest(table: datasets.Dataset, dataset: Dataset) -> str:
-    """SHA-256 over ids, wordings, labels and answers of some rows: equal for equal questions, whatever their file."""
-    names = [name for name in (*layout(dataset).columns, "answer") if name in table.column_names]
+    """SHA-256 over some rows: equal for equal questions, whatever their file and order.
+
+    Over ids, wordings, labels and answers, and over which image and dish they are about, of what kind.
+    """
+    extra = ("answer", "image_path", "food_id", "prompt_type", "Category")
+    names = [name for name in (*layout(dataset).columns, *extra) if name in table.column_names]
     columns = _arrow(table, *names).to_pydict()
-    questions = list(zip(*columns.values(), strict=True))
-    return hashlib.sha256(json.dumps(questions, ensure_ascii=False).encode()).hexdigest()
+    questions = sorted(json.dumps(values, ensure_ascii=False) for values in zip(*columns.values(), strict=True))
+    return hashlib.sha256("\n".join([json.dumps(names), *questions]).encode()).hexdigest()
 
 
-def _select(table: datasets.Dataset, dataset: Dataset, language: Language) -> datasets.Dataset:
+def _select(table: datasets.Dataset, dataset: Dataset, language: Language, unknown: Counter[str]) -> datasets.Dataset:
+    """The rows of one variety; counts in `unknown` those of varieties that the grid has no row for."""
     import numpy as np
 
-    columns = layout(dataset)
-    missing = [name for name in columns.columns if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{dataset.title} has no column {', '.join(missing)}; it has {', '.join(table.column_names)}. "
-            "Use data in the published layout."
-        )
+    rows.check_columns(dataset, table.data.schema)
     if not len(table):
         return table
+    codes, numbers = _varieties(table, dataset)
+    known = {*own_codes(dataset), *(variety.code_in(dataset) for variety in (language, *outside_languages()))}
+    for code, count in zip(codes, np.bincount(numbers, minlength=len(codes)).tolist(), strict=True):
+        if count and code not in known:
+            unknown[code] += count
+    wanted = [number for number, code in enumerate(codes) if code == language.code_in(dataset)]
+    return table.select(np.flatnonzero(np.isin(numbers, wanted)))
+
+
+def _varieties(table: datasets.Dataset, dataset: Dataset) -> tuple[list[str], np.ndarray]:
+    """The codes of varieties, and of each row its code's place among them; "none" stands last."""
+    import pyarrow as pa
+
     # From the Arrow column: `filter` with a row function would decode every image.
-    values = _arrow(table, columns.variety)[columns.variety].combine_chunks().dictionary_encode()
-    wanted = [
-        number
-        for number, value in enumerate(values.dictionary.to_pylist())
-        if variety_code(dataset, value) == language.code_in(dataset)
-    ]
-    return table.select(np.flatnonzero(np.isin(values.indices.to_numpy(zero_copy_only=False), wanted)))
+    name = layout(dataset).variety
+    column = _arrow(table, name)[name].combine_chunks()
+    if pa.types.is_nested(column.type):  # pairs: Arrow can number their texts alone
+        column = pa.array([None if pair is None else repr(pair) for pair in column.to_pylist()], pa.string())
+    values = column.dictionary_encode()
+    codes = [variety_code(dataset, value) for value in values.dictionary.to_pylist()]
+    return [*codes, "none"], values.indices.fill_null(len(codes)).to_numpy()
+
+
+def _tell_unknown(dataset: Dataset, unknown: Counter[str]) -> None:
+    """Warn once of rows that no task asks."""
+    if unknown and dataset.key not in _told:
+        _told.add(dataset.key)
+        logger.warning(
+            "%s: %d rows are of varieties that no task asks: %s. Add these to languages.toml, or leave the rows out.",
+            dataset.title,
+            sum(unknown.values()),
+            ", ".join(f"{code} ({count})" for code, count in unknown.most_common()),
+        )
+
+
+def _joined(dataset: Dataset, parts: Sequence[datasets.Dataset]) -> datasets.Dataset:
+    import datasets
+
+    try:
+        return datasets.concatenate_datasets(list(parts))
+    except (ValueError, TypeError) as error:
+        types = [{name: str(kind) for name, kind in part.features.items()} for part in parts]
+        differ = [name for name in types[0] if len({columns.get(name) for columns in types}) > 1]
+        raise DataError(
+            f"{dataset.title}: its parts have other types in {', '.join(differ) or 'their columns'}, so they"
+            f" cannot be read together ({error}). Use parts of one version."
+        ) from error
 
 
 def _arrow(table: datasets.Dataset, *names: str) -> pa.Table:
@@ -94,21 +143,111 @@ def _arrow(table: datasets.Dataset, *names: str) -> pa.Table:
 
 
 def _check_rows(table: datasets.Dataset, dataset: Dataset, language: Language) -> None:
+    """What is wrong with some rows as a whole, or with any label: found before the first is asked."""
     names = layout(dataset)
-    columns = _arrow(table, names.id, names.label)
-    ids = columns[names.id].to_pylist()
+    columns = _arrow(table, names.id, names.label, *names.options.values())
+    where, ids = f"{dataset.title}, {language.code}", columns[names.id].to_pylist()
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise DataError(
-            f"{dataset.title}, {language.code}: {len(repeated)} question ids occur more than once, "
-            f"e.g. {', '.join(map(str, repeated[:3]))}. Scores would count them twice: mend the data."
+            f"{where}: {len(repeated)} question ids occur more than once, "
+            f"e.g. {_some(repeated)}. Scores would count them twice: mend the data."
         )
-    hidden = [name for name, label in zip(ids, columns[names.label].to_pylist(), strict=True) if label == -1]
+    labels = columns[names.label].to_pylist()
+    hidden = [name for name, label in zip(ids, labels, strict=True) if label == -1]
     if hidden:
         raise HiddenLabelError(
-            f"{dataset.title}, {language.code}: {len(hidden)} of {len(ids)} questions have hidden labels "
+            f"{where}: {len(hidden)} of {len(ids)} questions have hidden labels "
             f"(label -1), e.g. {hidden[0]}. Nothing can be scored on them: use a revision with labels."
         )
+    without = [name for name, label in zip(ids, labels, strict=True) if label is None]
+    if without:
+        raise DataError(f"{where}: {len(without)} questions have no label, e.g. {_some(without)}. Mend the data.")
+    for column in names.options.values():
+        _check_options(where, column, ids, labels, columns[column].to_pylist())
+
+
+def _check_options(
+    where: str, column: str, ids: Sequence[Any], labels: Sequence[int], options: Sequence[list[str | None] | None]
+) -> None:
+    empty = [name for name, texts in zip(ids, options, strict=True) if not texts or None in texts]
+    if empty:
+        raise DataError(
+            f"{where}: {len(empty)} questions lack options in {column!r}, e.g. {_some(empty)}. Mend the data."
+        )
+    beyond = [
+        name for name, label, texts in zip(ids, labels, options, strict=True) if not 0 <= label < len(texts or ())
+    ]
+    if beyond:
+        raise DataError(
+            f"{where}: {len(beyond)} questions have a label that is none of their options in {column!r} "
+            f"(they count from 0), e.g. {_some(beyond)}. Mend the data."
+        )
+
+
+def _some(names: Sequence[Any]) -> str:
+    return ", ".join(map(str, names[:3]))
+
+
+# --- the images of rows -------------------------------------------------------
+
+
+class Picture(NamedTuple):
+    """The image of one row, unopened.
+
+    `size` is the number of bytes where the row holds it, -1 where it holds a path alone,
+    None where it holds nothing.
+    """
+
+    index: int
+    question_id: str
+    image_id: str
+    size: int | None
+
+
+def pictures_of(dataset: Dataset, table: datasets.Dataset) -> list[Picture]:
+    """The image of every row. Reads no image. Raises `DataError` for a column `image` that holds no pictures."""
+    needed = [name for name in table.column_names if name in (layout(dataset).id, "lang", "image_path")]
+    docs = _arrow(table, *needed).to_pylist()
+    return [
+        Picture(index, rows.question_id(dataset, doc), rows.image_id(dataset, doc), size)
+        for index, (doc, size) in enumerate(zip(docs, _sizes(dataset, table), strict=True))
+    ]
+
+
+def distinct(pictures: Sequence[Picture]) -> list[Picture]:
+    """The first picture of each id and size."""
+    found: dict[tuple[str, int | None], Picture] = {}
+    for picture in pictures:
+        found.setdefault((picture.image_id, picture.size), picture)
+    return list(found.values())
+
+
+def _sizes(dataset: Dataset, table: datasets.Dataset) -> list[int | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "image" not in table.column_names:
+        return [None] * len(table)
+    column = table.data.column("image")
+    names = [field.name for field in column.type] if pa.types.is_struct(column.type) else []
+    if not {"bytes", "path"} <= set(names):
+        raise DataError(f"{dataset.title}: the column 'image' holds {column.type}, not pictures. Rename or mend it.")
+    held, path = (pc.struct_field(column, name) for name in ("bytes", "path"))
+    by_path = pc.if_else(pc.is_valid(path), pa.scalar(-1, pa.int64()), pa.scalar(None, pa.int64()))
+    # Lengths are differences of offsets: no bytes are read. A column of nulls has none.
+    sizes = by_path if pa.types.is_null(held.type) else pc.coalesce(pc.binary_length(held).cast("int64"), by_path)
+    # The table is the whole file; which of its rows were picked is kept beside it.
+    picked = table._indices
+    return (sizes if picked is None else sizes.take(picked.column(0))).to_pylist()
+
+
+def stored_images(table: datasets.Dataset, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The `image` of some rows as it is stored, {"bytes", "path"}; a few at a time are in memory."""
+    if indices:
+        picked = table.select(indices).select_columns(["image"]).with_format("arrow")
+        for batch in picked.iter(STORED_AT_ONCE):
+            yield from batch["image"].to_pylist()
 
 
 # --- what is known of a question beyond its own row ---------------------------

@@ -34,7 +34,7 @@ def run_demo(folder: Path) -> int:
     if runs.exists():
         shutil.rmtree(runs)
     evaluate(runs, folder / "lmms-eval.log")
-    names = {language.code: language.name for language in suite.languages().values()}
+    names = suite.language_names()
     page, report = write_report([runs], folder / "report", lambda _, image_id: images.find_image(MINI, image_id), names)
     print(text_table(report))
     print(f"Report: {page}")

@@ -2,6 +2,7 @@
 
 M4ragError
 ├── UnknownNameError    a task, dataset, setting or language that does not exist
+├── GridError           languages.toml, or what else makes the grid, cannot be used
 ├── DataError           a row, file or image that cannot be used as it is
 │   ├── HiddenLabelError    labels are withheld (Label = -1): nothing can be scored
 │   └── MissingImageError   an image named by a row is not there
@@ -31,6 +32,10 @@ class M4ragError(Exception):
 
 class UnknownNameError(M4ragError):
     """A task, dataset, setting or language that does not exist."""
+
+
+class GridError(M4ragError):
+    """What makes the grid cannot be used, such as a faulty row of languages.toml."""
 
 
 class DataError(M4ragError):

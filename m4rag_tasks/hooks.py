@@ -28,9 +28,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from m4rag_tasks import datasets, images, records, rows, sources
+from m4rag_tasks import contexts, datasets, images, records, rows, sources
 from m4rag_tasks.cell import Cell
-from m4rag_tasks.errors import M4ragError
+from m4rag_tasks.errors import M4ragError, UnknownNameError
 from m4rag_tasks.records import Record
 from m4rag_tasks.rows import Doc
 from m4rag_tasks.suite import DATASETS, language
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
     kind, *axes = name.split("__")
     if kind not in _BINDINGS or not axes or "" in axes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _BINDINGS[kind](*axes)
+    return _bound(name, kind, axes)
 
 
 def stop(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +60,17 @@ def stop(function: Callable[..., Any]) -> Callable[..., Any]:
             raise SystemExit(f"m4rag: {error}") from error
 
     return stopping
+
+
+@stop
+def _bound(name: str, kind: str, axes: Sequence[str]) -> Any:
+    """What a YAML names; an axis that does not exist would else show as a failed import."""
+    try:
+        return _BINDINGS[kind](*axes)
+    except (KeyError, TypeError) as error:
+        raise UnknownNameError(
+            f"hooks.{name} names no task: {error}. Compare it with the same line of a task YAML of ours."
+        ) from error
 
 
 # --- before generation ------------------------------------------------------
@@ -78,6 +89,7 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
     variety = language(code)
     cell.check(variety)
     manifest = cell.cache.manifest if cell.cache else None
+    found, kind = datasets.load_rows(cell.dataset, variety), cell.context_kind
     return {
         "version": VERSION,
         "dataset": dataset,
@@ -85,7 +97,10 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
         "variant": cell.variant.name,
         "language": code,
         "revision": sources.source(cell.dataset).kwargs.get("revision"),
-        "rows": datasets.rows_digest(datasets.load_rows(cell.dataset, variety), cell.dataset),
+        "rows": datasets.rows_digest(found, cell.dataset),
+        # Neither the pictures nor whether they are blanks shows in a prompt.
+        "images": images.summary(cell.dataset, found),
+        "context": contexts.context_digest(cell.dataset, kind) if kind else None,
         "retriever": manifest.retriever.name if manifest else None,
         # The key says what the hits were made from, the checksum which bytes they are: vectors
         # may differ in their last digit from one kind of CPU to another.
@@ -97,12 +112,14 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
 
 
 def _docs(dataset: str, code: str) -> Callable[[Any], Any]:
+    asked, variety = DATASETS[dataset], language(code)
+
     @stop
     def docs(table: Any) -> Any:
-        found = datasets.rows_of_language(table, DATASETS[dataset], language(code))
-        images.check_images(DATASETS[dataset], found)
+        found = datasets.rows_of_language(table, asked, variety)
+        images.check_images(asked, found)
         if "food_id" in found.column_names:
-            datasets.knowledge_base(DATASETS[dataset])  # records name the origin; a missing file must show now
+            datasets.knowledge_base(asked)  # records name the origin; a missing file must show now
         return found
 
     return docs
@@ -122,9 +139,11 @@ def _prompt(*axes: str) -> Callable[..., str]:
 
 
 def _image(dataset: str) -> Callable[[Doc], list[Any]]:
+    asked = DATASETS[dataset]
+
     @stop
     def image(doc: Doc) -> list[Any]:
-        return [images.load_image(DATASETS[dataset], doc)]
+        return [images.load_image(asked, doc)]
 
     return image
 

@@ -9,12 +9,15 @@ to what the harness itself reads from the files.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from m4rag_tasks.suite import all_tasks, tag
 from m4rag_tasks.task_files import base_name, folder_of, paths
+
+logger = logging.getLogger(__name__)
 
 Index = dict[str, dict[str, Any]]
 
@@ -43,7 +46,9 @@ def bases() -> dict[str, Path]:
 def joined(theirs: Mapping[str, Mapping[str, Any]], ours: Index) -> Index:
     """Both indexes in one; the user's own files win a clash of names, tags hold the leaves of both."""
     index: Index = {**ours, **{name: dict(entry) for name, entry in theirs.items()}}
-    for name in theirs.keys() & ours.keys():
+    for name in sorted(theirs.keys() & ours.keys()):
         if theirs[name]["type"] == ours[name]["type"] == "tag":
             index[name]["task"] = [*ours[name]["task"], *theirs[name]["task"]]
+        else:
+            logger.warning("%s is taken from %s, not from this suite.", name, theirs[name]["yaml_path"])
     return index

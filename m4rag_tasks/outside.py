@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m4rag_tasks import prompts, suite
-from m4rag_tasks.errors import TemplateError
 from m4rag_tasks.suite import Language
 
 logger = logging.getLogger(__name__)
@@ -41,19 +40,24 @@ SCRIPTS = {
 def use_folders(folders: Sequence[Path]) -> None:
     """Make the templates in these folders known, and forget those of folders named before.
 
-    A file that cannot be used is left out with a warning: it may be there for something else.
+    Left out with a warning: a file that cannot be used (it may be there for something
+    else), and one under a name of ours, which would change what our own tasks ask.
     """
     prompts.search_also(folders)
-    codes = {path.stem for folder in folders for path in sorted(folder.glob("*.jinja"))}
-    suite.add_outside(filter(None, map(_described, sorted(codes))))
+    found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.jinja"))}
+    for code in sorted(found):
+        if (prompts.templates_dir() / f"{code}.jinja").is_file():
+            logger.warning("%s is not used: this suite has a template of that name. Rename it.", found[code])
+            del found[code]
+    suite.add_outside(filter(None, map(_described, sorted(found))))
 
 
 def _described(code: str) -> Language | None:
     try:
         prompts.words(code)
         header = prompts.header(code)
-    except TemplateError as error:
-        logger.warning("no language variety: %s", error)
+    except Exception as error:  # It runs inside every command: nobody's file may stop the others.
+        logger.warning("%s is no language variety: %s", code, error)
         return None
     script = header.get("script", UNKNOWN)
     return Language(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,12 @@ from m4rag_tasks.suite import TASKS_FOLDER
 
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
+
+# They never look at images.
+OUR_MODELS = {
+    "m4rag_reader": "m4rag_tasks.models.reader.Reader",
+    "m4rag_replay": "m4rag_tasks.models.replay.Replay",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +35,7 @@ def register() -> list[ModelManifest]:
         from lmms_eval.models.registry_v2 import ModelManifest
 
         _index_our_tasks()
-        return [
-            ModelManifest(model_id="m4rag_reader", simple_class_path="m4rag_tasks.models.reader.Reader"),
-            ModelManifest(model_id="m4rag_replay", simple_class_path="m4rag_tasks.models.replay.Replay"),
-        ]
+        return [ModelManifest(model_id=name, simple_class_path=path) for name, path in OUR_MODELS.items()]
     except Exception as error:
         logger.warning("m4rag tasks are not available: %s. Check with: m4rag tasks", error)
         return []
@@ -59,7 +63,9 @@ def _index_our_tasks() -> None:
     @functools.wraps(match_tasks)
     def match_and_check(self: Any, task_list: list[str]) -> list[str]:
         names = match_tasks(self, task_list)
-        _check_before_model_loads([name for name in names if not _shadowed(name, self.task_index[name])])
+        ours = [name for name in names if name.startswith("m4rag_")]
+        if ours:
+            _check_before_model_loads({name: self.task_index[name]["yaml_path"] for name in ours}, self.model_name)
         return names
 
     initialize_with_ours.m4rag = True  # type: ignore[attr-defined]
@@ -94,19 +100,22 @@ def _found_base(yaml_path: Any) -> Any:
     return str(TASKS_FOLDER / bases()[path.name]) if path.name in bases() else yaml_path
 
 
-def _shadowed(name: str, entry: dict[str, Any]) -> bool:
-    """Whether a file of the user's own stands for a name of ours: then we know nothing of it."""
+def _check_before_model_loads(paths: Mapping[str, Any], model: str | None) -> None:
+    """Stop at once if a chosen task cannot run; the harness would load the model first.
+
+    `paths` are the YAML files of the tasks by name; -1 for tags, which have none.
+    """
+    from m4rag_tasks.errors import M4ragError
+    from m4rag_tasks.preflight import stop_unless_ready
     from m4rag_tasks.suite import all_tasks, groups
 
-    path = entry["yaml_path"]  # -1 for tags, which have no file
-    return (name in all_tasks() or name in groups()) and path != -1 and TASKS_FOLDER not in Path(path).parents
-
-
-def _check_before_model_loads(names: list[str]) -> None:
-    """Stop at once if a chosen task cannot run; the harness would load the model first."""
-    ours = [name for name in names if name.startswith("m4rag_")]
-    if not ours:
-        return
-    from m4rag_tasks.preflight import stop_unless_ready
-
-    stop_unless_ready(ours)
+    try:
+        # Of a user's own file under a name of ours we know nothing.
+        shadowed = [
+            name
+            for name, path in paths.items()
+            if path != -1 and TASKS_FOLDER not in Path(path).parents and (name in all_tasks() or name in groups())
+        ]
+    except M4ragError as error:
+        raise SystemExit(f"m4rag: {error}") from error
+    stop_unless_ready([name for name in paths if name not in shadowed], images=model not in OUR_MODELS)

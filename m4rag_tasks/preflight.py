@@ -1,28 +1,29 @@
 """Can these tasks run? Found out without loading a model.
 
-Two depths: `stop_unless_ready` looks at what is there (data, templates, cache)
-and costs milliseconds, so every run does it first; `preflight` also reads every
-row, opens every image and renders every prompt, as `m4rag preflight` asks.
+Two depths: `stop_unless_ready` looks at what is there (data, rows, knowledge base,
+templates, contexts, cache, pictures) without opening a picture, so every run does it
+first; `preflight` also renders every prompt, opens every image and reads the whole
+cache, as `m4rag preflight` asks. Tasks share nearly all of it: each thing is looked at once.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
-from m4rag_tasks import datasets, images, retrieval, suite
+from m4rag_tasks import datasets, images, retrieval, sources, suite
 from m4rag_tasks.cell import Cell
-from m4rag_tasks.errors import DataError, M4ragError
-from m4rag_tasks.rows import image_id as image_id_of
+from m4rag_tasks.errors import DataError, M4ragError, UnknownNameError
 from m4rag_tasks.suite import Dataset, Language, Task
 from retrieval_cache import CacheError, verify
 
 if TYPE_CHECKING:
     import datasets as hf_datasets
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,36 @@ class Finding:
     problem: str
 
 
-def stop_unless_ready(names: Iterable[str]) -> None:
-    """Leave with SystemExit and the command to run, if data, template or cache is missing."""
-    problems = {}
-    for task in _known_tasks(names):
-        try:
-            _cell(task).check(task.language)
-        except (M4ragError, CacheError) as error:
-            problems.setdefault(str(error), task.name)
-    if problems:
-        raise SystemExit("\n".join(f"m4rag: {name}: {problem}" for problem, name in problems.items()))
+def stop_unless_ready(names: Iterable[str], *, images: bool) -> None:
+    """Leave with SystemExit, one line per problem, if anything that these tasks need is missing or unusable.
+
+    `images`: whether the model looks at pictures, so that they must be there. Names that
+    the grid does not know are somebody's own tasks and left alone.
+    """
+    look = _Look(pictures="there" if images else "none")
+    findings = look.findings(_known_tasks(names))
+    if findings:
+        raise SystemExit("\n".join(f"m4rag: {line}" for line in in_lines(findings)))
+
+
+def preflight(tasks: Sequence[Task], *, open_images: bool = True) -> list[Finding]:
+    """Everything that would keep the tasks from running: one finding per task that cannot.
+
+    Reads every row, renders every prompt, checks every byte of the caches and, with
+    `open_images`, opens every image once.
+    """
+    images.show_images(True)
+    look = _Look(pictures="opened" if open_images else "none", thorough=True)
+    return look.findings(tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None))
+
+
+def in_lines(findings: Iterable[Finding]) -> list[str]:
+    """One line per problem, with the first task that has it and how many more do."""
+    tasks: dict[str, list[str]] = {}
+    for finding in findings:
+        tasks.setdefault(finding.problem, []).append(finding.where)
+    more = {problem: f" and {len(names) - 1} more" if len(names) > 1 else "" for problem, names in tasks.items()}
+    return [f"{names[0]}{more[problem]}: {problem}" for problem, names in tasks.items()]
 
 
 def _known_tasks(names: Iterable[str]) -> list[Task]:
@@ -51,61 +72,82 @@ def _known_tasks(names: Iterable[str]) -> list[Task]:
     for name in names:
         try:
             tasks.update((task.name, task) for task in suite.resolve(name))
-        except M4ragError:
+        except UnknownNameError:
             continue
     return list(tasks.values())
 
 
-def preflight(tasks: Sequence[Task], *, open_images: bool = True) -> list[Finding]:
-    """Everything that would keep the tasks from running: one finding per task that cannot.
+class _Look:
+    """One look at some tasks. What several of them need is looked at for the first of them.
 
-    Reads every row, renders every prompt and, with `open_images`, opens every image once.
+    `pictures`: "none", "there" or "opened". `thorough`: also prompts and whole caches.
     """
-    findings: list[Finding] = []
-    opened: set[tuple[str, str]] = set()
-    images.show_images(True)
-    for task in tqdm(tasks, desc="preflight", unit="task", delay=2, disable=None):
-        try:
-            _cell(task).check(task.language)
-            _verify_cache(task)
-            rows = _rows(task.dataset, task.language)
-            cell = _cell(task)
+
+    def __init__(self, *, pictures: str, thorough: bool = False) -> None:
+        self.pictures, self.thorough = pictures, thorough
+        self._done: dict[tuple[Any, ...], tuple[Any, M4ragError | CacheError | None]] = {}
+        self._opened: set[tuple[Any, ...]] = set()  # pictures
+
+    def findings(self, tasks: Iterable[Task]) -> list[Finding]:
+        """The first problem of each task that has one."""
+        found = []
+        for task in tasks:
+            try:
+                self._task(task)
+            except (M4ragError, CacheError) as error:
+                found.append(Finding(task.name, str(error)))
+        return found
+
+    def _task(self, task: Task) -> None:
+        cell = Cell(task.dataset, task.setting, task.variant)
+        cell.check(task.language)
+        self._once(_load_parts, task.dataset)
+        rows = self._once(_rows, task.dataset, task.language)
+        if "food_id" in rows.column_names:
+            self._once(datasets.knowledge_base, task.dataset)
+        if self.thorough:
+            if task.setting.retriever:
+                self._once(_verify_cache, task.dataset.key, task.setting.name)
             for doc in datasets.without_images(rows):
                 cell.prompt(cell.row(doc))
-            if open_images:
-                images.check_images(task.dataset, rows)
-                _open_images(task.dataset, rows, opened)
-        except (M4ragError, CacheError) as error:
-            findings.append(Finding(task.name, str(error)))
-    return findings
+        if self.pictures != "none":
+            self._once(self._look_at_pictures, task.dataset, task.language)
+
+    def _look_at_pictures(self, dataset: Dataset, language: Language) -> None:
+        rows = self._once(_rows, dataset, language)
+        images.check_images(dataset, rows)
+        if self.pictures == "opened":
+            images.open_all(dataset, rows, self._opened)
+
+    def _once(self, what: Callable[..., T], *about: Any) -> T:
+        """What `what` gives, or raises, about something; asked the first time, remembered from then on."""
+        key = (what, *about)
+        if key not in self._done:
+            try:
+                self._done[key] = (what(*about), None)
+            except (M4ragError, CacheError) as error:
+                self._done[key] = (None, error)
+        value, error = self._done[key]
+        if error:
+            raise error
+        return value
 
 
-def _cell(task: Task) -> Cell:
-    return Cell(task.dataset, task.setting, task.variant)
+def _load_parts(dataset: Dataset) -> None:
+    """Load the whole data set: what is wrong with it is then said, and tried, once and not per variety."""
+    for part in range(len(dataset.local)):
+        sources.load(dataset, part)
 
 
-def _verify_cache(task: Task) -> None:
-    """Every checksum of the cache, which a run looks at only in part."""
-    if task.setting.retriever:
-        problems = _cache_problems(task.dataset.key, task.setting.name)
-        if problems:
-            raise DataError("; ".join(problems))
-
-
-@functools.lru_cache(maxsize=64)
-def _cache_problems(dataset: str, setting: str) -> tuple[str, ...]:
-    return tuple(verify(retrieval.open_cache(dataset, setting).folder, retrieval.cache_root()))
-
-
-@functools.lru_cache(maxsize=64)
 def _rows(dataset: Dataset, language: Language) -> hf_datasets.Dataset:
     return datasets.load_rows(dataset, language)
 
 
-def _open_images(dataset: Dataset, rows: hf_datasets.Dataset, opened: set[tuple[str, str]]) -> None:
-    """Open what is not in `opened` yet (languages share images), and note it there."""
-    for index, doc in enumerate(datasets.without_images(rows)):
-        image_id = image_id_of(dataset, doc)
-        if (dataset.key, image_id) not in opened:
-            images.load_image(dataset, rows[index])
-            opened.add((dataset.key, image_id))
+def _verify_cache(dataset: str, setting: str) -> None:
+    """Every checksum of the cache, which a run looks at only in part."""
+    if problems := _cache_problems(dataset, setting):
+        raise DataError("; ".join(problems))
+
+
+def _cache_problems(dataset: str, setting: str) -> list[str]:
+    return verify(retrieval.open_cache(dataset, setting).folder, retrieval.cache_root())

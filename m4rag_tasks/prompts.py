@@ -3,7 +3,7 @@
 `render` fills `<kind>.jinja`, which extends `prompt.jinja`, with the words of
 `<language>.jinja` and the data of one row. Questions, options and passages are data:
 they are put into the prompt, never read as template code. A file is found in the
-folders of `search_also` (varieties kept outside this repository), then in
+folders of `search_also` (varieties kept outside this repository); first in
 `templates_dir()`. Every file is read once per process; change a file and start a new one.
 """
 
@@ -75,9 +75,10 @@ def render(
 
 
 def search_also(folders: Sequence[Path]) -> None:
-    """Search these folders first, in this order, and forget those named before.
+    """Search these folders too, in this order, and forget those named before.
 
-    A folder may have no templates, or not exist: it may be there for other files.
+    They add to our own templates and replace none: a prompt of ours must not change with
+    a folder. One may have no templates, or not exist: it may be there for other files.
     """
     _outside[:] = [Path(folder) for folder in folders]
     for cached in (template_digest, words, _checked_template, _environment, _file):
@@ -260,7 +261,7 @@ def _file(name: str, role: str) -> tuple[Path, bytes]:
 
 
 def _folders() -> list[Path]:
-    return [*_outside, templates_dir()]
+    return [templates_dir(), *_outside]
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,6 @@ questions have changed since it was built is noticed question by question.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from retrieval_cache import (
     Query,
     Wanted,
     default_spec,
-    file_sha256,
     find_cache,
+    has_caches,
+    known_corpus_sha256,
+    last_change,
     retriever_names,
 )
 
@@ -38,7 +39,7 @@ def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
     """
     question = " ".join(row.question.split())
     if setting.query == "image":
-        path = images.find_image(dataset, row.image_id)
+        path = images.searchable_image(dataset, row.image_id)
         return Query(row.question_id, question, row.image_id, path)
     if setting.query == "oracle":
         text = contexts.context(dataset, "oracle", row)
@@ -111,11 +112,39 @@ def build_spec(
     )
 
 
-@functools.cache
 def open_cache(dataset_key: str, setting_name: str) -> Cache:
-    """The cache a setting reads. Raises a `CacheError` that names the command to run."""
-    dataset, setting = DATASETS[dataset_key], SETTINGS[setting_name]
-    corpus = corpus_path(dataset)
+    """The cache a setting reads as things are now. Raises a `CacheError` that names the command to run.
+
+    It is opened again only if another one was built last since, or is looked for elsewhere.
+    """
+    place = _place(dataset_key, setting_name)
+    change = last_change(cache_root(), dataset_key, setting_name)
+    if place not in _opened or _opened[place][0] != change:
+        _opened[place] = change, _find_cache(DATASETS[dataset_key], SETTINGS[setting_name])
+    return _opened[place][1]
+
+
+def cache_in_use(dataset_key: str, setting_name: str) -> Cache:
+    """The cache that `open_cache` gave last; opened here if it never did.
+
+    One run must show and record the passages of one cache, also if another is built meanwhile.
+    """
+    opened = _opened.get(_place(dataset_key, setting_name))
+    return opened[1] if opened else open_cache(dataset_key, setting_name)
+
+
+# By data set, setting, cache root and data folder: what was known of the last build, and the cache.
+_opened: dict[tuple[str, str, Path, Path | None], tuple[tuple[int, int] | None, Cache]] = {}
+
+
+def _place(dataset_key: str, setting_name: str) -> tuple[str, str, Path, Path | None]:
+    return dataset_key, setting_name, cache_root(), sources.home(DATASETS[dataset_key])
+
+
+def _find_cache(dataset: Dataset, setting: Setting) -> Cache:
+    root, corpus = cache_root(), corpus_path(dataset)
+    # Where nothing was ever built, a corpus of gigabytes need not be read to say so.
+    compared = corpus is not None and has_caches(root, dataset.key, setting.name)
     wanted = Wanted(
         dataset=dataset.key,
         setting=setting.name,
@@ -123,13 +152,16 @@ def open_cache(dataset_key: str, setting_name: str) -> Cache:
         retriever=None,
         chunker=ChunkerSpec(),
         k=TOP_K,
-        corpus_sha256=file_sha256(corpus) if corpus else None,
+        corpus_sha256=known_corpus_sha256(corpus, root) if compared else None,
     )
-    return find_cache(cache_root(), wanted, fix=f"Build it: {build_command(dataset, setting, corpus)}")
+    return find_cache(root, wanted, fix=f"Build it: {build_command(dataset, setting, corpus)}")
 
 
 def chosen_cache(dataset_key: str, setting_name: str) -> Path | None:
-    """Folder of the cache that a setting reads; None where there is none, or no such setting here."""
+    """Folder of the cache that a setting reads; None where there is none, or no such setting here.
+
+    Raises `DataError` if the data set cannot be looked at: its corpus decides which cache fits.
+    """
     if dataset_key not in DATASETS or setting_name not in SETTINGS:
         return None
     try:

@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from m4rag_tasks.errors import DataError
@@ -29,12 +29,13 @@ REVISIONS_FILE = Path(__file__).parent / "revisions.toml"
 TIMEOUT = 10.0  # seconds
 
 
-def revision(hub_id: str) -> str | None:
+def revision(hub_id: str, known: Collection[str] = ()) -> str | None:
     """The revision to read a hub data set at; None if the hub cannot say and none is in its local cache.
 
-    Raises `DataError` for a `M4RAG_REVISIONS` that cannot be read.
+    Raises `DataError` for a `M4RAG_REVISIONS` that cannot be read, or that names none of `known`
+    (if any are given).
     """
-    return _overrides().get(hub_id) or pinned().get(hub_id) or _newest(hub_id)
+    return _overrides(known).get(hub_id) or pinned().get(hub_id) or _newest(hub_id)
 
 
 @functools.cache
@@ -43,10 +44,15 @@ def pinned() -> dict[str, str]:
     return tomllib.loads(REVISIONS_FILE.read_text(encoding="utf-8"))["revisions"]
 
 
-def _overrides() -> dict[str, str]:
+def _overrides(known: Collection[str]) -> dict[str, str]:
     named = os.environ.get(REVISIONS_VARIABLE, "")
     pairs = [pair.strip().partition("=") for pair in named.split(",") if pair.strip()]
     for hub_id, _, value in pairs:
+        if known and hub_id and hub_id not in known:
+            raise DataError(
+                f"{REVISIONS_VARIABLE} names {hub_id!r}, which no data set is read from. "
+                f"It may name {', '.join(sorted(known))}."
+            )
         if not hub_id or not value:
             raise DataError(
                 f"{REVISIONS_VARIABLE} is {named!r}; it holds <hub id>=<revision>, with commas between, "

@@ -11,10 +11,13 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m4rag_tasks.errors import DataError, HiddenLabelError
 from m4rag_tasks.suite import Dataset, own_codes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Doc = Mapping[str, Any]
 
@@ -78,6 +81,55 @@ def layout(dataset: Dataset) -> Layout:
     return LAYOUTS[dataset.columns]
 
 
+def check_columns(dataset: Dataset, schema: pa.Schema) -> None:
+    """Raise `DataError` for columns that are missing or of another type than rows can be read from."""
+    columns = layout(dataset)
+    missing = [name for name in columns.columns if name not in schema.names]
+    if missing:
+        raise DataError(
+            f"{dataset.title} has no column {', '.join(missing)}; it has {', '.join(schema.names)}. "
+            "Use data in the published layout."
+        )
+    wanted = {
+        **dict.fromkeys(columns.options.values(), ("lists of strings", _holds_lists)),
+        columns.label: ("integers", _holds_integers),
+        **dict.fromkeys((*columns.questions.values(), "answer", "image_path"), ("strings", _holds_strings)),
+    }
+    wrong = [
+        f"the column {name!r} holds {schema.field(name).type}, not {what}"
+        for name, (what, holds) in wanted.items()
+        if name in schema.names and not holds(schema.field(name).type)
+    ]
+    if wrong:
+        raise DataError(f"{dataset.title}: {'; '.join(wrong)}. Use data in the published layout.")
+
+
+def _holds_lists(found: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    lists = of.is_list(found) or of.is_large_list(found) or of.is_fixed_size_list(found)
+    return lists and _is_text(found.value_type)
+
+
+def _holds_integers(found: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    return of.is_integer(found)
+
+
+def _holds_strings(found: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    # A column that nobody filled in has the type null.
+    return _is_text(found) or of.is_null(found)
+
+
+def _is_text(found: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    return of.is_string(found) or of.is_large_string(found)
+
+
 def variety_code(dataset: Dataset, value: Any) -> str:
     """What a data set's variety column says, as `languages.toml` writes it.
 
@@ -108,12 +160,16 @@ def row(dataset: Dataset, doc: Doc, asked: str = "local") -> Row:
     """One question in our own terms. Raises `DataError` naming the question and the fault."""
     columns = layout(dataset)
     name = f"{dataset.title}, question {question_id(dataset, doc, asked)}"
-    options = tuple(doc[columns.options[asked]] or ())
+    options = doc[columns.options[asked]]
+    if isinstance(options, str) or any(not isinstance(option, str) for option in options or ()):
+        raise DataError(f"{name}: the options {options!r} are no list of strings. Use data in the published layout.")
     if not options:
         raise DataError(f"{name}: no options in the column {columns.options[asked]!r}. Use data that has them.")
     label = doc[columns.label]
     if label == -1:
         raise HiddenLabelError(f"{name}: its label is hidden (-1). Nothing can be scored: use a revision with labels.")
+    if label is not None and type(label) is not int:
+        raise DataError(f"{name}: the label {label!r} is no integer. Use data in the published layout.")
     if label is None or not 0 <= label < len(options):
         raise DataError(f"{name}: label {label} for {len(options)} options.")
     question = doc[columns.questions[asked]]
@@ -127,7 +183,7 @@ def row(dataset: Dataset, doc: Doc, asked: str = "local") -> Row:
         language=own_codes(dataset).get(code, code),
         asked=asked,
         question=question,
-        options=options,
+        options=tuple(options),
         gold=label + 1,
         answer=doc.get("answer") or options[label],
         image_id=image_id(dataset, doc),

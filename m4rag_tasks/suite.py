@@ -23,8 +23,16 @@ from m4rag_tasks.axes import (
     Setting,
     Variant,
 )
-from m4rag_tasks.errors import unknown
-from m4rag_tasks.languages import Language, add_outside, language, languages, outside_languages, own_codes
+from m4rag_tasks.errors import GridError, unknown
+from m4rag_tasks.languages import (
+    Language,
+    add_outside,
+    language,
+    language_names,
+    languages,
+    outside_languages,
+    own_codes,
+)
 
 __all__ = [
     "DATASETS",
@@ -44,6 +52,7 @@ __all__ = [
     "family_name",
     "groups",
     "language",
+    "language_names",
     "languages",
     "own_codes",
     "resolve",
@@ -91,7 +100,9 @@ class Task:
         """Every group that lists this leaf: over all languages, over its language, over its resource class."""
         if self.variant.prompt != "local" or self.variant.context != "given":
             return (self.group,)
-        language = () if self.language.language in own_codes(self.dataset).values() else (self.language.language,)
+        # A name stands for one thing: where a variety or a variant is called so, the language has no group.
+        taken = self.language.language in {*own_codes(self.dataset).values(), *VARIANTS}
+        language = () if taken else (self.language.language,)
         return (self.group, *(f"{self.family}_{part}" for part in (*language, f"{self.language.resource}_resource")))
 
 
@@ -111,7 +122,12 @@ def all_tasks() -> dict[str, Task]:
         if setting.name in settings
         for code in own_codes(dataset).values()
     )
-    return {task.name: task for task in grid}
+    found: dict[str, Task] = {}
+    for task in grid:
+        if task.name in found:
+            raise GridError(f"Two tasks would be called {task.name}: give one of the varieties another code.")
+        found[task.name] = task
+    return found
 
 
 @functools.cache

@@ -28,6 +28,7 @@ _EXPORTS = {
     "cache": ["Cache"],
     "corpus": ["read_articles"],
     "files": ["file_sha256"],
+    "known": ["known_corpus_sha256"],
     "manifest": ["Manifest"],
     "records": [
         "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",
@@ -35,7 +36,7 @@ _EXPORTS = {
         "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
     ],
     "specs": ["default_spec", "retriever_names"],
-    "store": ["CacheEntry", "find_cache", "list_caches", "open_cache", "verify"],
+    "store": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache", "verify"],
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}

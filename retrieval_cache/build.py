@@ -24,11 +24,11 @@ from retrieval_cache.files import (
     Progress,
     artefact_lock,
     describe_file,
-    file_sha256,
     remove_files,
     write_json,
 )
 from retrieval_cache.images import images_sha256, is_remote, pictures_sha256, query_image, resolve_image
+from retrieval_cache.known import corpus_sha256, known_corpus_sha256
 from retrieval_cache.manifest import Manifest, passages_key
 from retrieval_cache.parallel import ordered_map
 from retrieval_cache.passages import FILE as PASSAGES_FILE
@@ -108,7 +108,7 @@ class _Build:
     def _passages(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Cut the corpus if need be; returns its meta.json and the versions that shaped it."""
         corpus, chunker = self.spec.corpus, self.spec.chunker
-        sha = _corpus_sha256(corpus)
+        sha = known_corpus_sha256(corpus, self.root)
         libraries = chunker_libraries(chunker)
         key = passages_key(sha, chunker, libraries)
         folder = passages_folder(self.root, key)
@@ -137,7 +137,7 @@ class _Build:
         for passages in ordered_map(lambda article: list(chunker.passages(article)), articles):
             yield from passages
         # The key was computed from that sha256: other passages must not be filed under it.
-        if _corpus_sha256(reader.path) != sha:
+        if corpus_sha256(reader.path) != sha:
             raise CorpusError(f"the corpus file {reader.path} changed while it was being read.", "Build again.")
 
     def _manifest(self, passages: dict[str, Any], libraries: dict[str, str]) -> Manifest:
@@ -240,16 +240,6 @@ class _Build:
                 "only terms without weight. Their passages are arbitrary. Are there articles in their language?"
             )
         return len(unmatched)
-
-
-def _corpus_sha256(corpus: Path) -> str:
-    try:
-        return file_sha256(corpus)
-    except OSError as error:
-        raise CorpusError(
-            f"the corpus file {corpus} cannot be read ({error.strerror}).",
-            "Check the path, or fetch the corpus.",
-        ) from error
 
 
 def _checked(queries: Iterable[Query], with_images: bool) -> list[Query]:

@@ -4,6 +4,7 @@
     <root>/indexes/<key>/…, meta.json                      (to build with; not needed to read)
     <root>/hits/<dataset>/<setting>/<key>/hits.arrow, manifest.json
     <root>/hits/<dataset>/<setting>/current.json           (which was built last)
+    <root>/.locks/…, .known/sha256.json                    (of builds; nothing is lost with them)
 
 `<key>` is the first 16 digits of a content key. meta.json and manifest.json
 are written last: a folder without one is a build that did not finish.
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval_cache.cache import HITS_FILE, Cache
-from retrieval_cache.current import last_builds, selection
+from retrieval_cache.current import CURRENT_FILE, last_builds, selection
 from retrieval_cache.files import file_sha256, read_json, reading
 from retrieval_cache.manifest import Manifest
 from retrieval_cache.passages import FILE as PASSAGES_FILE
@@ -53,9 +54,14 @@ def index_folder(root: Path, key: str) -> Path:
 
 def hits_folder(root: Path, dataset: str, setting: str, key: str) -> Path:
     """Where the hits with this (full) key lie."""
+    return _base(root, dataset, setting) / short_key(key)
+
+
+def _base(root: Path, dataset: str, setting: str) -> Path:
+    """Where all hits of a dataset and setting lie."""
     check_name("dataset", dataset)
     check_name("setting", setting)
-    return root / "hits" / dataset / setting / short_key(key)
+    return Path(root) / "hits" / dataset / setting
 
 
 def find_cache(root: Path, wanted: Wanted, fix: str = "") -> Cache:
@@ -130,6 +136,21 @@ def list_caches(root: Path) -> list[CacheEntry]:
     return entries
 
 
+def has_caches(root: Path, dataset: str, setting: str) -> bool:
+    """Whether anything was built for a dataset and setting, finished or not, of whatever kind. Opens nothing."""
+    return any(_KEY_FOLDER.fullmatch(path.name) for path in _base(root, dataset, setting).glob("*"))
+
+
+def last_change(root: Path, dataset: str, setting: str) -> tuple[int, int] | None:
+    """Differs from what it was before if another cache was built last since; None if no build was noted."""
+    try:
+        found = (_base(root, dataset, setting) / CURRENT_FILE).stat()
+    except OSError:
+        return None
+    # The note is replaced, never changed: two within one tick of the clock are two files all the same.
+    return found.st_mtime_ns, found.st_ino
+
+
 def verify(folder: Path, root: Path | None = None) -> list[str]:
     """Check a hits folder and its passages to the last byte; returns the problems found."""
     folder = Path(folder)
@@ -160,10 +181,8 @@ def _entries(base: Path) -> Iterator[CacheEntry]:
 
 
 def _choose(root: Path, wanted: Wanted) -> Path:
-    check_name("dataset", wanted.dataset)
-    check_name("setting", wanted.setting)
     what = f"{wanted.dataset}/{wanted.setting}"
-    base = root / "hits" / wanted.dataset / wanted.setting
+    base = _base(root, wanted.dataset, wanted.setting)
     entries = list(_entries(base))
     if not entries:
         raise CacheMissing(f"there is no retrieval cache for {what} under {root}.")

@@ -34,21 +34,15 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test sees the user's settings or cache, or leaves anything behind for the next."""
-    from m4rag_tasks import contexts, datasets, images, outside, preflight, retrieval, sources
+    from m4rag_tasks import contexts, datasets, images, outside, prompts, sources
 
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "no-cache"))
     images.show_images(True)
+    templates_dir = prompts.templates_dir
     yield
+    prompts.templates_dir = templates_dir
     outside.use_folders([])
-    for cached in (
-        retrieval.open_cache,
-        sources._loaded,
-        datasets._knowledge_base,
-        datasets._answers,
-        contexts._texts,
-        preflight._rows,
-        preflight._cache_problems,
-    ):
+    for cached in (sources._loaded, datasets._knowledge_base, datasets._answers, contexts._texts):
         cached.cache_clear()
 
 

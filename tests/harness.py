@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+OWN_TEMPLATES = REPOSITORY / "templates"
 
 
 def run_m4rag(*arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,3 +55,14 @@ def results(folder: Path) -> dict[str, Any]:
     """The results file that lmms-eval wrote below a folder."""
     (path,) = sorted(folder.rglob("*_results.json"))
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def edit_templates(folder: Path) -> None:
+    """Take our templates from `folder`: its own files, and copies of all others. `conftest` undoes it."""
+    from m4rag_tasks import prompts
+
+    for path in OWN_TEMPLATES.iterdir():
+        if not (folder / path.name).exists():
+            shutil.copy(path, folder)
+    prompts.templates_dir = lambda: folder
+    prompts.search_also([])

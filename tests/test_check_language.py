@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from harness import OWN_TEMPLATES, edit_templates
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,12 +46,6 @@ WORDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def search_only_ours() -> Iterator[None]:
-    yield
-    prompts.search_also([])
-
-
 def source(**changed: str | None) -> str:
     """The German template with other words; None leaves a word out."""
     said = {name: text for name, text in {**WORDS, **changed}.items() if text is not None}
@@ -58,10 +53,13 @@ def source(**changed: str | None) -> str:
 
 
 def found(folder: Path, text: str | bytes, language: Language = GERMAN) -> list[str]:
-    """The problems of this template, kept in a folder outside the repository, without its path."""
+    """The problems of this template, one of our own or kept in a folder outside, without its path."""
     path = folder / f"{language.template}.jinja"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    prompts.search_also([folder])
+    if (OWN_TEMPLATES / path.name).exists():
+        edit_templates(folder)
+    else:
+        prompts.search_also([folder])
     listed = problems(language)
     assert all(problem.startswith(str(path)) for problem in listed)
     return [problem.removeprefix(f"{path}: ") for problem in listed]
@@ -227,7 +225,6 @@ def test_a_line_of_a_near_language_or_register_is_found(tmp_path: Path, template
 
 
 def test_a_line_that_is_nearly_another_language_s_is_found(tmp_path: Path) -> None:
-    prompts.search_also([])
     theirs = prompts.words("id_formal")["instruction_with_passages"].replace("gambar", "gambaré")
     own = prompts.words("jv_ngoko")["instruction_with_passages"]
     listed = edited(tmp_path, "jv_ngoko", lambda s: s.replace(own, theirs))
@@ -295,7 +292,7 @@ def test_the_table_says_what_fails_and_who_reviewed(tmp_path: Path) -> None:
     (tmp_path / "cs.jinja").write_text("{% extends skeleton %}", encoding="utf-8")
     (tmp_path / "it.jinja").write_bytes(b"\xff")
     assert rows(languages_table())["sc"][-2:] == ["passes", "unreviewed"]
-    prompts.search_also([tmp_path])
+    edit_templates(tmp_path)
     table = languages_table()
     after = rows(table)
     assert re.search(r"^\| Sardinian .*\| passes \| by A \\\| B \|$", table, re.MULTILINE)

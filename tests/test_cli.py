@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from fixtures import cvqa_copy
 
 from m4rag_tasks import suite
 from m4rag_tasks.cli import main
+from m4rag_tasks.cli_cache import resolve_all
 
 
 def run(capsys, *arguments):
@@ -40,6 +42,10 @@ def test_groups_are_those_that_hold_nothing_else(capsys):
         (["preflight", "m4rag_cvqa_mmrag_sunda"], "Did you mean m4rag_cvqa_mmrag_su"),
         (["cache", "build", "m4rag_wc_norag"], "Nothing to build"),
         (["check-language", "tlh"], "There is no language 'tlh'"),
+        (["check-language", "en", "--include_path", "/nope"], "names /nope, which is not a folder"),
+        (["preflight", "m4rag_minni_*"], "No task or group fits 'm4rag_minni_*'"),
+        (["cache", "build", "--dataset", "mini", "--setting", "mmrag_b3"], "mini has no setting 'mmrag_b3'"),
+        (["cache", "build", "--dataset", "mini", "--setting", "norag"], "Nothing to build"),
     ],
 )
 def test_unknown_names_are_errors_with_near_names(capsys, arguments, hint):
@@ -77,3 +83,84 @@ def test_the_cache_that_tasks_read_is_marked(capsys, tmp_path, monkeypatch):
     code, out, _ = run(capsys, "cache", "info")
     marks = {line.split("retriever ")[1].split()[0]: line[0] for line in out.splitlines() if "retriever " in line}
     assert (code, marks) == (0, {"bm25": " ", "pixel": "*"})
+
+
+# --- preflight and cache, by name and pattern ---------------------------------
+
+
+def test_preflight_says_each_problem_once(capsys):
+    code, out, _ = run(capsys, "preflight", "m4rag_mini_*mmrag_*", "m4rag_mini_norag_en")
+    tasks = suite.resolve("m4rag_mini_mmrag")
+    problem, summary = out.splitlines()
+    assert code == 1
+    assert f"{tasks[0].name} and {len(tasks) - 1} more: " in problem and "--setting mmrag" in problem
+    assert summary == f"1 of {len(tasks) + 1} tasks are ready."
+
+
+def test_patterns_are_those_of_the_harness():
+    from lmms_eval.utils import pattern_match
+
+    known = [*suite.all_tasks(), *suite.groups(), *map(suite.tag, suite.groups())]
+    for pattern in ("m4rag_mini_*", "m4rag_wc_norag_[ab]?", "m4rag_cvqa_textrag_*_bm25", "m4rag_mini_norag"):
+        theirs = {task.name for name in pattern_match(pattern, known) for task in suite.resolve(name)}
+        assert {task.name for task in resolve_all([pattern])} == theirs
+    assert len(resolve_all(["m4rag_mini_norag_e[n],m4rag_mini_norag_en"])) == 1
+
+
+@pytest.fixture
+def cvqa(shared_data, tmp_path, monkeypatch):
+    """A small copy of CVQA with its contexts and corpus, and an empty cache; returns the copy's own folder."""
+    cvqa_copy(tmp_path / "data", shared_data)
+    monkeypatch.setenv("M4RAG_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "data" / "cvqa"
+
+
+def test_settings_that_cannot_be_built_are_named_first_and_the_rest_is_built(capsys, cvqa):
+    (cvqa / "contexts" / "caption.jsonl").unlink()
+    code, out, err = run(capsys, "cache", "build", "m4rag_cvqa_textrag_*_bm25")
+    assert code == 1
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        "cvqa textrag_oracle_bm25",
+        "cvqa textrag_question_bm25",
+    ]
+    refused = err.index("m4rag: cvqa textrag_caption_bm25: There is no context set")
+    assert "caption.jsonl" in err and refused < err.index("passages: cutting")
+
+
+def test_a_context_that_is_missing_for_one_question_does_not_keep_the_rest_from_being_built(capsys, cvqa):
+    path = cvqa / "contexts" / "caption.jsonl"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    code, out, err = run(capsys, "cache", "build", "m4rag_cvqa_textrag_caption_bm25,m4rag_cvqa_textrag_question_bm25")
+    assert code == 1 and "cvqa textrag_question_bm25: " in out and "has no caption context" in err
+
+
+def test_a_corpus_that_tasks_would_not_read_is_refused_before_anything_is_built(capsys, cvqa, tmp_path):
+    build = ("cache", "build", "m4rag_cvqa_textrag_question_bm25", "--corpus")
+    own = cvqa / "corpus.jsonl"
+    same, other = tmp_path / "same.jsonl", tmp_path / "other.jsonl"
+    same.write_bytes(own.read_bytes())
+    other.write_text("".join(own.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8")
+    code, out, err = run(capsys, *build, str(other))
+    assert (code, out) == (1, "")
+    assert str(own) in err and str(other) in err and "Leave --corpus out" in err
+    assert not (tmp_path / "cache" / "hits").exists()
+    assert run(capsys, *build, str(same))[0] == 0
+    own.unlink()
+    assert run(capsys, *build, str(other))[0] == 0
+
+
+def test_another_k_is_built_and_said_not_to_be_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    build = ("cache", "build", "--dataset", "mini", "--setting", "textrag_question_bm25")
+    code, _, err = run(capsys, *build, "--k", "3")
+    assert code == 0 and "tasks read k = 5 only" in err
+    assert "tasks read k" not in run(capsys, *build)[2]
+
+
+def test_info_needs_no_data(capsys, cvqa, monkeypatch):
+    assert run(capsys, "cache", "build", "m4rag_cvqa_textrag_question_bm25")[0] == 0
+    monkeypatch.setenv("M4RAG_DATA", "/nowhere")
+    code, out, err = run(capsys, "cache", "info")
+    assert code == 0 and out.startswith("  cvqa textrag_question_bm25") and "1 complete caches" in out
+    assert "no cache of cvqa is marked" in err and "M4RAG_DATA names /nowhere" in err

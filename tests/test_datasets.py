@@ -1,56 +1,22 @@
-"""Rows, contexts and images of local copies: real columns, real faults, and nothing unusable let through."""
+"""Rows of local copies: real columns, real faults, and nothing unusable let through."""
 
 from __future__ import annotations
 
 import datasets as hf_datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image, ImageFile
+from local_copies import WorldCuisines, cvqa_row, cvqa_rows, wc_row
 
-from m4rag_tasks import contexts, datasets, images, retrieval, rows, sources
-from m4rag_tasks.errors import ContextError, DataError, HiddenLabelError, MissingImageError
+from m4rag_tasks import contexts, datasets, retrieval, rows, sources
+from m4rag_tasks.errors import DataError, HiddenLabelError
 from m4rag_tasks.suite import DATASETS, SETTINGS, languages
 
-MINI, WC = DATASETS["mini"], DATASETS["wc"]
-
-
-def wc_row(qa_id="1", lang="nan", label=0, **changes):
-    return {
-        "qa_id": qa_id,
-        "lang": lang,
-        "food_id": "7",
-        "prompt_id": "1",
-        "prompt_type": 1,
-        "question": " What is\nthis? ",
-        "options": ["a", "b", "a", "d"],
-        "answer": "a",
-        "mcq_answer_index": label,
-        "image_url": "",
-        "image_path": "images/7_0.jpg",
-        "lang_status": "full",
-        **changes,
-    }
+CVQA, MINI, WC = DATASETS["cvqa"], DATASETS["mini"], DATASETS["wc"]
 
 
 @pytest.fixture
 def wc_folder(tmp_path, monkeypatch):
-    """A local copy of WorldCuisines with one question, its image and its dish; returns a writer of rows."""
-    folder = tmp_path / "data" / "worldcuisines"
-    (folder / "images").mkdir(parents=True)
-    Image.new("RGB", (8, 8), "red").save(folder / "images" / "7_0.jpg")
-    kb = [{"food_id": "7", "name": "x", "Text Description": "A stew."}]
-    pq.write_table(pa.Table.from_pylist(kb), folder / "food_kb.parquet")
-    monkeypatch.setenv("M4RAG_DATA", str(folder.parent))
-
-    def write(task1, task2=None):
-        schema = pa.Table.from_pylist([wc_row()]).schema
-        pq.write_table(pa.Table.from_pylist(task1, schema), folder / "test_small_task1.parquet")
-        pq.write_table(pa.Table.from_pylist(task2 or [wc_row("2", "en")], schema), folder / "test_small_task2.parquet")
-        return folder
-
-    write([wc_row()])
-    return write
+    return WorldCuisines(tmp_path, monkeypatch)
 
 
 def rows_of(code):
@@ -108,67 +74,9 @@ def test_without_a_local_copy_the_hub_is_named():
     assert (place.path, place.name) == ("worldcuisines/vqa-v1.1", "task1")
 
 
-def test_a_missing_image_is_an_error_unless_blanks_are_asked_for(wc_folder, monkeypatch):
-    doc = wc_row(image_path="images/8_0.jpg")
-    with pytest.raises(MissingImageError, match=r"question 1-nan: there is no image 'images/8_0\.jpg'"):
-        images.load_image(WC, doc)
-    monkeypatch.setenv("M4RAG_MISSING_IMAGES", "blank")
-    assert images.image_status(WC, doc) == "blank"
-    assert images.load_image(WC, doc).getextrema() == ((127, 127),) * 3
-
-
-def test_only_blank_may_stand_for_missing_images(wc_folder, monkeypatch):
-    monkeypatch.setenv("M4RAG_MISSING_IMAGES", "grey")
-    with pytest.raises(DataError, match="'grey'; the only value it takes is 'blank'"):
-        images.image_status(WC, wc_row(image_path="images/8_0.jpg"))
-
-
 def test_a_hub_that_cannot_be_reached_is_said_so():
     with pytest.raises(DataError, match=r"\(task1\) cannot be loaded .* M4RAG_DATA"):
         next(datasets.all_rows(WC))
-
-
-def test_images_may_lie_elsewhere(wc_folder, tmp_path, monkeypatch):
-    (tmp_path / "photos" / "images").mkdir(parents=True)
-    Image.new("RGB", (8, 8), "blue").save(tmp_path / "photos" / "images" / "9_0.jpg")
-    monkeypatch.setenv("M4RAG_IMAGES", str(tmp_path / "photos"))
-    assert images.load_image(WC, wc_row(image_path="images/9_0.jpg")).size == (8, 8)
-    assert images.find_image(MINI, "images/injera.png") is not None
-
-
-def test_an_image_path_cannot_leave_its_folder(wc_folder, tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
-    assert images.find_image(WC, "../../secret.png") is None
-    assert images.find_image(WC, str(tmp_path / "secret.png")) is None
-
-
-def test_an_unreadable_image_is_named(wc_folder, tmp_path):
-    (tmp_path / "data/worldcuisines/images/7_0.jpg").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"7_0\.jpg cannot be read"):
-        images.load_image(WC, wc_row())
-
-
-def test_an_image_that_is_cut_off_is_an_error_inside_the_harness_too(wc_folder, tmp_path, monkeypatch):
-    """lmms-eval lets Pillow fill up what is missing."""
-    path = tmp_path / "data/worldcuisines/images/7_0.jpg"
-    Image.effect_noise((64, 64), 60).save(path)
-    path.write_bytes(path.read_bytes()[:-600])
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    with pytest.raises(DataError, match=r"7_0\.jpg cannot be read .*truncated"):
-        images.load_image(WC, wc_row())
-    assert ImageFile.LOAD_TRUNCATED_IMAGES
-
-
-def test_a_model_that_takes_no_images_needs_none(wc_folder):
-    images.show_images(False)
-    assert images.image_status(WC, wc_row(image_path="images/8_0.jpg")) == "not shown"
-
-
-def test_the_oracle_of_world_cuisines_is_the_dish_text(wc_folder):
-    row = next(datasets.all_rows(WC))
-    assert contexts.context(WC, "oracle", row) == "A stew."
-    with pytest.raises(ContextError, match="1-nan has no oracle context"):
-        contexts.context(WC, "oracle", rows.row(WC, wc_row(food_id="8")))
 
 
 def test_queries_hold_what_the_setting_names_and_never_the_answer(wc_folder):
@@ -183,6 +91,118 @@ def test_queries_hold_what_the_setting_names_and_never_the_answer(wc_folder):
     assert image.text == row.question and image.image_path.is_file()
     assert answer in oracle.text.casefold()
     assert not [query for query in (question, caption, image) if answer in query.text.casefold()]
+
+
+# --- columns and labels -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("types", "changes", "fault"),
+    [
+        ({"options": pa.string()}, {"options": "['a', 'b']"}, "'options' holds string, not lists of strings"),
+        ({"options": pa.list_(pa.int64())}, {"options": [1, 2]}, "'options' holds .*int64.*, not lists of strings"),
+        (
+            {"mcq_answer_index": pa.float64()},
+            {"mcq_answer_index": 1.0},
+            "'mcq_answer_index' holds double, not integers",
+        ),
+        ({"mcq_answer_index": pa.string()}, {"mcq_answer_index": "1"}, "'mcq_answer_index' holds string, not integers"),
+        ({"question": pa.int64()}, {"question": 5}, "'question' holds int64, not strings"),
+        ({"image_path": pa.int64()}, {"image_path": 5}, "'image_path' holds int64, not strings"),
+    ],
+)
+def test_columns_of_another_type_are_refused_before_anything_runs(wc_folder, types, changes, fault):
+    wc_folder([wc_row(**changes)], types=types)
+    with pytest.raises(DataError, match=fault):
+        rows_of("nan")
+    with pytest.raises(DataError, match=fault):
+        list(datasets.all_rows(WC))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"mcq_answer_index": None}, "1 questions have no label, e.g. 2"),
+        ({"mcq_answer_index": 4}, "1 questions have a label that is none of their options in 'options'.*, e.g. 2"),
+        ({"mcq_answer_index": -2}, "1 questions have a label that is none of their options in 'options'.*, e.g. 2"),
+        ({"options": []}, "1 questions lack options in 'options', e.g. 2"),
+        ({"options": None}, "1 questions lack options in 'options', e.g. 2"),
+        ({"options": ["a", None]}, "1 questions lack options in 'options', e.g. 2"),
+    ],
+)
+def test_labels_and_options_that_do_not_fit_are_found_before_the_first_question(wc_folder, changes, fault):
+    wc_folder([wc_row("1"), wc_row("2", **changes)])
+    with pytest.raises(DataError, match=rf"WorldCuisines, nan: {fault}"):
+        rows_of("nan")
+
+
+def test_each_wording_of_cvqa_needs_the_option_that_is_right():
+    table = cvqa_rows().map(lambda _: {"Translated Options": ["one"]})
+    with pytest.raises(DataError, match=r"label that is none of their options in 'Translated Options'.*58659_0"):
+        datasets.rows_of_language(table, CVQA, languages()["sw_kenya"])
+
+
+def test_parts_of_other_types_name_the_columns(wc_folder):
+    wc_folder([wc_row(prompt_type="1")], [wc_row("3")], types={"prompt_type": pa.string()})
+    with pytest.raises(DataError, match="its parts have other types in prompt_type, so they cannot be read together"):
+        rows_of("nan")
+
+
+# --- varieties ----------------------------------------------------------------
+
+
+def test_subsets_may_be_stored_as_lists():
+    table = cvqa_rows(as_text=False)
+    assert isinstance(table[0]["Subset"], list)
+    picked = datasets.rows_of_language(table, CVQA, languages()["arz_egypt"])
+    assert picked["ID"] == ["58659_1"]
+    assert rows.row(CVQA, picked[0]).language == "arz_egypt"
+
+
+def test_rows_of_varieties_that_no_task_asks_are_warned_of_once(caplog, monkeypatch):
+    monkeypatch.setattr(datasets, "_told", set())
+    peru = [cvqa_row(number, "('Spanish', 'Peru')", 0, None) for number in (2, 3)]
+    table = hf_datasets.concatenate_datasets(
+        [cvqa_rows().remove_columns("image"), hf_datasets.Dataset.from_list(peru).remove_columns("image")]
+    )
+    for code in ("sw_kenya", "arz_egypt"):
+        assert len(datasets.rows_of_language(table, CVQA, languages()[code])) == 1
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "CVQA: 2 rows are of varieties that no task asks: Spanish/Peru (2)" in message
+
+
+def test_nothing_is_said_where_every_variety_is_known(caplog, monkeypatch):
+    monkeypatch.setattr(datasets, "_told", set())
+    datasets.load_rows(MINI, languages()["am"])
+    datasets.rows_of_language(cvqa_rows(), CVQA, languages()["sw_kenya"])
+    assert not caplog.records
+
+
+# --- the digest of rows -------------------------------------------------------
+
+
+def test_the_digest_of_rows_does_not_depend_on_their_order(wc_folder):
+    table = hf_datasets.Dataset.from_list([wc_row("1"), wc_row("10"), wc_row("2")])
+    assert datasets.rows_digest(table, WC) == datasets.rows_digest(table.select([2, 0, 1]), WC)
+    assert datasets.rows_digest(table, WC) != datasets.rows_digest(table.select([0, 1]), WC)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"image_path": "images/8_0.jpg"}, {"food_id": "8"}, {"prompt_type": 2}, {"answer": "b"}, {"options": ["a", "c"]}],
+)
+def test_the_digest_of_rows_tells_what_they_are_about(changes):
+    one, other = (hf_datasets.Dataset.from_list([row]) for row in (wc_row(), wc_row(**changes)))
+    assert datasets.rows_digest(one, WC) != datasets.rows_digest(other, WC)
+
+
+def test_the_digest_of_rows_covers_the_category():
+    table = cvqa_rows()
+    other = table.remove_columns("Category").add_column("Category", ["Sports", "Sports"])
+    assert datasets.rows_digest(table, CVQA) != datasets.rows_digest(other, CVQA)
+
+
+# --- real data ----------------------------------------------------------------
 
 
 def test_real_rows_of_all_thirty_varieties_are_read_as_they_are(shared_data, monkeypatch):

@@ -37,6 +37,15 @@ def test_names_carry_the_axes():
             getattr(hooks, name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["metadata__wc__norg__en", "docs__wcc__en", "docs__wc__xx_none", "prompt__wc__norag__openended", "image__a__b"],
+)
+def test_a_name_with_an_axis_that_does_not_exist_is_explained(name):
+    with pytest.raises(SystemExit, match="m4rag: "):
+        getattr(hooks, name)
+
+
 def test_a_right_a_wrong_and_an_unreadable_answer(doc):
     gold = doc["mcq_answer_index"] + 1
     right = score(doc, json.dumps({"answer": gold}))

@@ -7,10 +7,11 @@ Golden files: after a deliberate change of wording, regenerate with
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from harness import edit_templates
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -34,12 +35,6 @@ UPDATE_GOLDEN = bool(os.environ.get("M4RAG_UPDATE_GOLDEN"))  # read here: no tes
 LANGUAGES = template_languages()
 ANSWER_FORMS = {"mcq": '{"answer": <number>}', "open_ended": '{"answer": "<answer>"}'}
 PASSAGE = ShownPassage("Title", "text")
-
-
-@pytest.fixture(autouse=True)
-def search_only_ours() -> Iterator[None]:
-    yield
-    search_also([])
 
 
 def numbered_block(prompt: str) -> list[str]:
@@ -210,16 +205,16 @@ def line_of(folder: Path, text: str) -> int:
     return next(n for n, line in enumerate(lines, 1) if text in line)
 
 
-def test_a_folder_outside_the_repository_is_searched_first(tmp_path: Path) -> None:
+def test_a_folder_outside_the_repository_adds_to_our_templates_and_replaces_none(tmp_path: Path) -> None:
     copy(tmp_path, lambda s: s.replace("Question:", "Frage:"))
     copy(tmp_path, lambda s: s.replace("Question:", "Ask:"), name="en")
     row, ours = {"question": "Q", "options": ["a", "b"]}, template_digest("mcq", "en")
     search_also([tmp_path])
     assert render("mcq", "xx", **row).startswith("Frage: Q\n")
-    assert render("mcq", "en", **row).startswith("Ask: Q\n")
-    assert words("en")["question_label"] == "Ask:" and template_path("en") == tmp_path / "en.jinja"
+    assert words("xx")["question_label"] == "Frage:" and template_path("xx") == tmp_path / "xx.jinja"
+    assert render("mcq", "en", **row).startswith("Question: Q\n")
     assert template_languages() == sorted([*LANGUAGES, "xx"])
-    assert template_digest("mcq", "en") != ours
+    assert template_digest("mcq", "en") == ours
 
 
 def test_folders_named_before_are_forgotten(tmp_path: Path) -> None:
@@ -227,11 +222,12 @@ def test_folders_named_before_are_forgotten(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder, label in zip(folders, ("Ask:", "Say:"), strict=True):
         folder.mkdir()
-        copy(folder, lambda s, label=label: s.replace("Question:", label), name="en")
-    for named, label in ((folders, "Ask:"), (folders[::-1], "Say:"), (folders[1:], "Say:"), ([], "Question:")):
+        copy(folder, lambda s, label=label: s.replace("Question:", label))
+    for named, label in ((folders, "Ask:"), (folders[::-1], "Say:"), (folders[1:], "Say:")):
         search_also(named)
-        assert render("mcq", "en", **row).startswith(f"{label} Q\n")
-        assert words("en")["question_label"] == label
+        assert render("mcq", "xx", **row).startswith(f"{label} Q\n")
+        assert words("xx")["question_label"] == label
+    assert "no such file" in refusal("xx")
 
 
 def test_folders_without_templates_are_no_error(tmp_path: Path) -> None:
@@ -311,7 +307,8 @@ def test_a_syntax_error_in_the_skeleton_says_the_line(tmp_path: Path) -> None:
     broken = skeleton.replace("{% endfor %}", "{% endfr %}", 1)
     (tmp_path / "mcq.jinja").write_text(broken, encoding="utf-8")
     line = broken.splitlines().index("{% endfr %}") + 1
-    assert f"{tmp_path / 'mcq.jinja'}, line {line}: " in refusal("en", tmp_path)
+    edit_templates(tmp_path)
+    assert f"{tmp_path / 'mcq.jinja'}, line {line}: " in refusal("en")
 
 
 def test_a_missing_word_is_found_before_the_row_that_needs_it(tmp_path: Path) -> None:
@@ -393,11 +390,11 @@ def test_the_digest_covers_skeleton_and_words(kind: str) -> None:
 @pytest.mark.parametrize("name", ["prompt", "mcq", "xx"])
 def test_every_file_that_is_rendered_changes_the_digest(tmp_path: Path, name: str) -> None:
     copy(tmp_path, lambda s: s)
-    search_also([tmp_path])
+    edit_templates(tmp_path)
     before = template_digest("mcq", "xx")
     own = tmp_path / f"{name}.jinja"
-    own.write_bytes((template_path("xx") if name == "xx" else templates_dir() / own.name).read_bytes() + b"\n")
-    search_also([tmp_path])
+    own.write_bytes(own.read_bytes() + b"\n")
+    search_also([])
     assert template_digest("mcq", "xx") != before
 
 

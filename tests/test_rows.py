@@ -96,6 +96,12 @@ def test_every_pair_of_texts_comes_back(pair):
         ({"Label": -1}, "local", r"its label is hidden \(-1\)"),
         ({"Label": 4}, "local", "label 4 for 4 options"),
         ({"Label": None}, "local", "label None for 4 options"),
+        ({"Label": 1.0}, "local", "the label 1.0 is no integer"),
+        ({"Label": "1"}, "local", "the label '1' is no integer"),
+        ({"Label": True}, "local", "the label True is no integer"),
+        ({"Options": "['a', 'b']"}, "local", "are no list of strings"),
+        ({"Translated Options": [1, 2]}, "en", "are no list of strings"),
+        ({"Options": ["a", None, "b"]}, "local", "are no list of strings"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_named(changes, asked, fault):

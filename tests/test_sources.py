@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import io
-
 import datasets as hf
 import pytest
 from huggingface_hub import HfApi
-from PIL import Image
+from local_copies import cvqa_rows, wc_row
 
-from m4rag_tasks import datasets, images, retrieval, revisions, rows, sources
+from m4rag_tasks import datasets, images, revisions, rows, sources
 from m4rag_tasks.errors import DataError
-from m4rag_tasks.suite import DATASETS, SETTINGS, languages
+from m4rag_tasks.suite import DATASETS, languages
 
-CVQA, WC = DATASETS["cvqa"], DATASETS["wc"]
+CVQA, WC, WC_LARGE = DATASETS["cvqa"], DATASETS["wc"], DATASETS["wc_large"]
 KENYA, EGYPT = languages()["sw_kenya"], languages()["arz_egypt"]
-
-
-def cvqa_rows():
-    picture = io.BytesIO()
-    Image.new("RGB", (8, 6), "red").save(picture, "PNG")
-
-    def made(number, subset, label):
-        return {
-            "image": {"bytes": picture.getvalue(), "path": None},
-            "ID": f"58659_{number}",
-            "Subset": str(subset),
-            "Question": "Hii ni nini?",
-            "Translated Question": "What is this?",
-            "Options": ["moja", "mbili", "tatu", "nne"],
-            "Translated Options": ["one", "two", "three", "four"],
-            "Label": label,
-            "Category": "Cooking and food",
-        }
-
-    found = [made(0, ("Swahili", "Kenya"), 2), made(1, ("Egyptian_Arabic", "Egypt"), 0)]
-    table = hf.Dataset.from_list(found)
-    return table.cast_column("image", hf.Image())
 
 
 @pytest.fixture
@@ -106,26 +82,6 @@ def test_no_image_is_decoded_or_copied_to_pick_rows(data, monkeypatch):
     assert datasets.rows_digest(picked, CVQA)
 
 
-def test_searching_by_image_writes_images_that_rows_hold_to_files_once(data):
-    save_dict(data)
-    made = list(retrieval.queries(CVQA, SETTINGS["mmrag"]))
-    assert [query.image_id for query in made] == ["58659"] * 4
-    (path,) = {query.image_path for query in made}
-    assert Image.open(path).size == (8, 6)
-    assert path.is_relative_to(sources.cache_root())
-    assert images.find_image(CVQA, "58659") == path
-    written = path.stat().st_mtime_ns
-    assert images.export_images(CVQA) == 0 and path.stat().st_mtime_ns == written
-
-
-def test_images_may_lie_in_a_clone_of_the_hub_s_repository(data):
-    place = data / "davidanugraha" / "cvqa" / "images"
-    place.mkdir(parents=True)
-    Image.new("RGB", (4, 4)).save(place / "1.png")
-    assert images.find_image(CVQA, "images/1.png") == place / "1.png"
-    assert images.find_image(CVQA, "../../cvqa/images/1.png") is None
-
-
 def test_parts_of_worldcuisines_may_be_saved_by_configuration(data):
     table = hf.Dataset.from_list([{"qa_id": "1", "lang": "nan"}])
     hf.DatasetDict({"test_small": table}).save_to_disk(data / "worldcuisines" / "task1")
@@ -143,8 +99,117 @@ def test_rows_in_another_layout_name_the_missing_columns(data):
 
 def test_a_copy_without_the_split_says_so(data):
     hf.DatasetDict({"train": cvqa_rows()}).save_to_disk(data / "cvqa" / "test")
-    with pytest.raises(DataError, match=r"cvqa/test cannot be loaded .*'test'"):
+    with pytest.raises(DataError, match=r"no local copy, .*cvqa/test cannot serve: its splits are \['train'\]"):
         sources.load(CVQA, 0)
+
+
+def wc_table(name):
+    return hf.Dataset.from_list([wc_row(name)])
+
+
+def save_alone(table, split, place):
+    """As `load_dataset(…, split=…).save_to_disk(place)` does."""
+    hf.Dataset(table.data, split=split and hf.NamedSplit(split)).save_to_disk(place)
+
+
+def test_one_split_saved_where_several_may_lie_serves_that_one_alone(data):
+    save_alone(wc_table("small"), "test_small", data / "worldcuisines" / "task1")
+    assert sources.load(WC, 0)["qa_id"] == ["small"]
+    with pytest.raises(DataError, match=r"task1 cannot serve: the split .* is 'test_small', not 'test_large'"):
+        sources.load(WC_LARGE, 0)
+
+
+def test_a_split_that_nobody_noted_needs_a_place_that_names_it(data):
+    save_alone(wc_table("small"), None, data / "worldcuisines" / "task1")
+    for dataset in (WC, WC_LARGE):
+        with pytest.raises(DataError, match=r"task1 cannot serve: the split .* is None"):
+            sources.load(dataset, 0)
+    save_alone(wc_table("own"), None, data / "worldcuisines" / "test_small_task1")
+    assert sources.load(WC, 0)["qa_id"] == ["own"]
+
+
+def test_what_cannot_serve_does_not_hide_what_can(data):
+    save_alone(wc_table("small"), "test_small", data / "worldcuisines" / "task1")
+    place = data / "worldcuisines" / "vqa-v1.1"
+    (place / "data").mkdir(parents=True)
+    wc_table("large").to_parquet(place / "data" / "test_large.parquet")
+    files = "[{split: test_large, path: data/test_large.parquet}]"
+    (place / "README.md").write_text(f"---\nconfigs:\n- config_name: task1\n  data_files: {files}\n---\n")
+    assert sources.load(WC_LARGE, 0)["qa_id"] == ["large"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_notes_of_save_to_disk_that_cannot_be_read_are_said(data, content):
+    save_alone(wc_table("small"), "test_small", data / "worldcuisines" / "task1")
+    (data / "worldcuisines" / "task1" / "state.json").write_text(content)
+    with pytest.raises(DataError, match=r"state\.json cannot be read"):
+        sources.load(WC, 0)
+
+
+def test_parquet_files_of_a_shared_place_serve_the_split_that_they_name(data):
+    place = data / "worldcuisines" / "task1"
+    place.mkdir(parents=True)
+    for name in ("test_small-00000-of-00002", "test_small-00001-of-00002", "test_large-00000-of-00001"):
+        wc_table(name).to_parquet(place / f"{name}.parquet")
+    assert sources.load(WC, 0)["qa_id"] == ["test_small-00000-of-00002", "test_small-00001-of-00002"]
+    assert sources.load(WC_LARGE, 0)["qa_id"] == ["test_large-00000-of-00001"]
+    (place / "test_large-00000-of-00001.parquet").rename(place / "0000.parquet")
+    with pytest.raises(DataError, match=r"task1 cannot serve: none of its files is a \*\.parquet with 'test_large'"):
+        sources.load(WC_LARGE, 0)
+
+
+@pytest.mark.parametrize("name", ["test.parquet", "test.jsonl"])
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_a_local_file_that_cannot_be_read_is_named(data, name, content):
+    path = data / "cvqa" / name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        sources.load(CVQA, 0)
+    assert f"{path} cannot be loaded (" in str(raised.value) and "()" not in str(raised.value)
+    assert "M4RAG_DATA" not in str(raised.value)
+
+
+def test_saved_files_that_cannot_be_read_are_named(data):
+    save_split(data)
+    (path,) = (data / "cvqa" / "test").glob("data-*.arrow")
+    path.write_bytes(b"junk")
+    with pytest.raises(DataError, match=rf"{path.name}\) cannot be loaded"):
+        sources.load(CVQA, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_a_knowledge_base_that_cannot_be_read_is_named(data, content):
+    path = data / "worldcuisines" / "food_kb.parquet"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"food_kb\.parquet cannot be loaded"):
+        sources.load_knowledge_base(WC)
+
+
+def test_a_knowledge_base_without_ids_says_what_it_has(data):
+    (data / "worldcuisines").mkdir()
+    hf.Dataset.from_list([{"id": "7"}]).to_parquet(data / "worldcuisines" / "food_kb.parquet")
+    with pytest.raises(DataError, match="no column food_id; it has id"):
+        sources.load_knowledge_base(WC)
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-this-name/data", "a" * 5000])
+@pytest.mark.parametrize("variable", ["M4RAG_DATA", "M4RAG_IMAGES"])
+def test_a_variable_that_can_be_no_folder_is_an_error(monkeypatch, variable, named):
+    monkeypatch.setenv(variable, named)
+    with pytest.raises(DataError, match=f"{variable} is .* which can be no folder"):
+        images.image_folders(CVQA)
+
+
+def test_a_relative_folder_is_taken_from_where_one_stands(data, monkeypatch):
+    save_parquet(data)
+    monkeypatch.chdir(data.parent)
+    monkeypatch.setenv("M4RAG_DATA", data.name)
+    assert len(sources.load(CVQA, 0)) == 2
+    monkeypatch.setenv("M4RAG_DATA", "C:\\data")
+    with pytest.raises(DataError, match="is not a folder"):
+        sources.source(CVQA)
 
 
 # --- revisions --------------------------------------------------------------
@@ -186,6 +251,15 @@ def test_overrides_that_cannot_be_read_are_explained(monkeypatch, value):
     monkeypatch.setenv("M4RAG_REVISIONS", value)
     with pytest.raises(DataError, match="holds <hub id>=<revision>"):
         revisions.revision("davidanugraha/cvqa")
+
+
+def test_overrides_of_what_no_data_set_is_read_from_are_refused(monkeypatch):
+    monkeypatch.setenv("M4RAG_REVISIONS", "davidanugraha/cvqua=refs/pr/1")
+    for read in (lambda: sources.source(CVQA), lambda: sources.load_knowledge_base(WC)):
+        with pytest.raises(
+            DataError, match=r"names 'davidanugraha/cvqua', .* It may name davidanugraha/cvqa, worldcui"
+        ):
+            read()
 
 
 def test_without_a_hub_the_commit_downloaded_before_is_used(monkeypatch, tmp_path):

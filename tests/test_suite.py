@@ -199,6 +199,7 @@ def test_no_metric_name_stands_inside_another(kind):
 LAYERS = [
     "errors",
     "axes",
+    "toml_file",
     "languages",
     "suite",
     "task_files",

@@ -10,7 +10,7 @@ import pytest
 from harness import results, run_lmms_eval, samples
 from PIL import Image
 
-from m4rag_tasks import datasets, hooks, prompts, retrieval, rows, suite
+from m4rag_tasks import datasets, hooks, images, prompts, retrieval, rows, suite
 from m4rag_tasks.cell import Cell
 from m4rag_tasks.sources import MINI_FOLDER
 
@@ -106,6 +106,7 @@ def test_the_model_sees_the_picture_of_the_question(run, docs):
 def test_the_results_say_what_they_were_made_with(run, docs):
     metadata = run.results["configs"][TASK]["metadata"]
     manifest = retrieval.open_cache("mini", "mmrag").manifest
+    rows_of_language = datasets.load_rows(MINI, suite.language(LANGUAGE))
     assert metadata == {
         "version": hooks.VERSION,
         "dataset": "mini",
@@ -113,7 +114,9 @@ def test_the_results_say_what_they_were_made_with(run, docs):
         "variant": "",
         "language": LANGUAGE,
         "revision": None,
-        "rows": datasets.rows_digest(datasets.load_rows(MINI, suite.language(LANGUAGE)), MINI),
+        "rows": datasets.rows_digest(rows_of_language, MINI),
+        "images": images.summary(MINI, rows_of_language),
+        "context": None,
         "retriever": "pixel",
         "cache": manifest.key,
         "hits": manifest.files["hits.arrow"]["sha256"],

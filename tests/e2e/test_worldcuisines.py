@@ -54,7 +54,7 @@ def replayed(shared_data: Path, out: Path, answers: str, group: str) -> list[Map
         M4RAG_DATA=str(shared_data),
         HF_DATASETS_CACHE=str(out / "converted"),
     )
-    assert len(samples(out)) == 30, done.stdout[-3000:] + done.stderr[-3000:]
+    assert len(samples(out)) == len(resolve(group)), done.stdout[-3000:] + done.stderr[-3000:]
     (run,) = load_runs([out], [], "worldcuisines")
     assert len(run.records) == 12_000
     return run.records
@@ -127,7 +127,6 @@ def ids(rows: Iterable[Mapping[str, Any]], questions: Mapping[int, Sequence[str]
 
 def test_every_variety_runs_in_every_setting(run):
     leaves = [task for group in GROUPS for task in resolve(group)]
-    assert len(leaves) == 30 * len(GROUPS)
     assert set(run.samples) == {*(task.name for task in leaves), LARGE, LARGE_OPEN_ENDED, LOCAL}
     for task in leaves:
         records = [line["accuracy"] for line in run.samples[task.name]]

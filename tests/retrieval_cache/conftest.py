@@ -94,11 +94,11 @@ def data() -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes, locks left out."""
+    """Every file below a folder with its bytes, those left out that only help builds."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".locks" not in path.parts
+        if path.is_file() and not {".locks", ".known"} & set(path.parts)
     }
 
 
