@@ -145,7 +145,7 @@ def _arrow(table: datasets.Dataset, *names: str) -> pa.Table:
 def _check_rows(table: datasets.Dataset, dataset: Dataset, language: Language) -> None:
     """What is wrong with some rows as a whole, or with any label: found before the first is asked."""
     names = layout(dataset)
-    columns = _arrow(table, names.id, names.label, *names.options.values())
+    columns = _arrow(table, names.id, names.label)
     where, ids = f"{dataset.title}, {language.code}", columns[names.id].to_pylist()
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
@@ -163,13 +163,17 @@ def _check_rows(table: datasets.Dataset, dataset: Dataset, language: Language) -
     without = [name for name, label in zip(ids, labels, strict=True) if label is None]
     if without:
         raise DataError(f"{where}: {len(without)} questions have no label, e.g. {_some(without)}. Mend the data.")
-    for column in names.options.values():
-        _check_options(where, column, ids, labels, columns[column].to_pylist())
 
 
-def _check_options(
-    where: str, column: str, ids: Sequence[Any], labels: Sequence[int], options: Sequence[list[str | None] | None]
-) -> None:
+def check_options(table: datasets.Dataset, dataset: Dataset, language: Language, asked: str) -> None:
+    """Raise `DataError` if questions lack options in the wording `asked`, or have a label beyond them.
+
+    Of one wording, because data that has only the English one can be asked in English.
+    """
+    names, where = layout(dataset), f"{dataset.title}, {language.code}"
+    column = names.options[asked]
+    columns = _arrow(table, names.id, names.label, column).to_pydict()
+    ids, labels, options = columns[names.id], columns[names.label], columns[column]
     empty = [name for name, texts in zip(ids, options, strict=True) if not texts or None in texts]
     if empty:
         raise DataError(

@@ -103,6 +103,7 @@ class _Look:
         cell.check(task.language)
         self._once(_load_parts, task.dataset)
         rows = self._once(_rows, task.dataset, task.language)
+        self._once(self._look_at_options, task.dataset, task.language, task.variant.asked)
         if "food_id" in rows.column_names:
             self._once(datasets.knowledge_base, task.dataset)
         if self.thorough:
@@ -112,6 +113,9 @@ class _Look:
                 cell.prompt(cell.row(doc))
         if self.pictures != "none":
             self._once(self._look_at_pictures, task.dataset, task.language)
+
+    def _look_at_options(self, dataset: Dataset, language: Language, asked: str) -> None:
+        datasets.check_options(self._once(_rows, dataset, language), dataset, language, asked)
 
     def _look_at_pictures(self, dataset: Dataset, language: Language) -> None:
         rows = self._once(_rows, dataset, language)

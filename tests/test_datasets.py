@@ -133,13 +133,16 @@ def test_columns_of_another_type_are_refused_before_anything_runs(wc_folder, typ
 def test_labels_and_options_that_do_not_fit_are_found_before_the_first_question(wc_folder, changes, fault):
     wc_folder([wc_row("1"), wc_row("2", **changes)])
     with pytest.raises(DataError, match=rf"WorldCuisines, nan: {fault}"):
-        rows_of("nan")
+        datasets.check_options(rows_of("nan"), WC, languages()["nan"], "local")
 
 
-def test_each_wording_of_cvqa_needs_the_option_that_is_right():
+def test_only_the_wording_that_is_asked_needs_its_options():
+    kenya = languages()["sw_kenya"]
     table = cvqa_rows().map(lambda _: {"Translated Options": ["one"]})
+    rows = datasets.rows_of_language(table, CVQA, kenya)
+    datasets.check_options(rows, CVQA, kenya, "local")
     with pytest.raises(DataError, match=r"label that is none of their options in 'Translated Options'.*58659_0"):
-        datasets.rows_of_language(table, CVQA, languages()["sw_kenya"])
+        datasets.check_options(rows, CVQA, kenya, "en")
 
 
 def test_parts_of_other_types_name_the_columns(wc_folder):

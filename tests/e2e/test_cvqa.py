@@ -256,7 +256,7 @@ def test_native_options_that_are_missing_are_named(shared_data, tmp_path):
     tasks = (f"m4rag_cvqa_norag_{VARIETY}", f"m4rag_cvqa_norag_en_{VARIETY}")
     done = run_m4rag("preflight", *tasks, check=False, **environment(tmp_path))
     assert "1 of 2 tasks are ready" in done.stdout
-    assert "no options in the column 'Options'" in done.stdout
+    assert "3 questions lack options in 'Options'" in done.stdout
 
 
 def test_a_missing_picture_stops_a_run_or_is_blank_on_request(shared_data, tmp_path):
