@@ -42,7 +42,7 @@ def rows_of_language(table: datasets.Dataset, dataset: Dataset, language: Langua
     """The rows of one language variety out of the first part and all further parts of a data set.
 
     `table` is the first part, as the harness loaded it. Raises `DataError` for columns that are
-    missing or of other types, no rows, repeated questions, labels that are none of the options;
+    missing or of other types, no rows, repeated questions, questions without a label;
     `HiddenLabelError` for withheld labels. Rows of varieties that no task asks are warned of once.
     """
     parts = [table, *(sources.load(dataset, part) for part in range(1, len(dataset.local)))]
@@ -176,12 +176,9 @@ def check_options(table: datasets.Dataset, dataset: Dataset, language: Language,
     ids, labels, options = columns[names.id], columns[names.label], columns[column]
     empty = [name for name, texts in zip(ids, options, strict=True) if not texts or None in texts]
     if empty:
-        raise DataError(
-            f"{where}: {len(empty)} questions lack options in {column!r}, e.g. {_some(empty)}. Mend the data."
-        )
-    beyond = [
-        name for name, label, texts in zip(ids, labels, options, strict=True) if not 0 <= label < len(texts or ())
-    ]
+        raise DataError(f"{where}: {len(empty)} questions lack options in {column!r}, e.g. {_some(empty)}. Mend them.")
+    # No list is empty any more, and every label is a number.
+    beyond = [name for name, label, texts in zip(ids, labels, options, strict=True) if not 0 <= label < len(texts)]
     if beyond:
         raise DataError(
             f"{where}: {len(beyond)} questions have a label that is none of their options in {column!r} "

@@ -145,6 +145,20 @@ def test_only_the_wording_that_is_asked_needs_its_options():
         datasets.check_options(rows, CVQA, kenya, "en")
 
 
+def test_a_copy_without_any_native_options_is_asked_in_english(tmp_path, monkeypatch):
+    """In JSON Lines a column of nulls has no type of its own."""
+    (tmp_path / "cvqa").mkdir()
+    table = cvqa_rows().remove_columns(["image", "Options"]).add_column("Options", [None, None])
+    table.to_json(tmp_path / "cvqa" / "test.jsonl")
+    monkeypatch.setenv("M4RAG_DATA", str(tmp_path))
+    kenya = languages()["sw_kenya"]
+    found = datasets.load_rows(CVQA, kenya)
+    datasets.check_options(found, CVQA, kenya, "en")
+    assert rows.row(CVQA, found[0], "en").answer == "three"
+    with pytest.raises(DataError, match=r"1 questions lack options in 'Options', e\.g\. 58659_0"):
+        datasets.check_options(found, CVQA, kenya, "local")
+
+
 def test_parts_of_other_types_name_the_columns(wc_folder):
     wc_folder([wc_row(prompt_type="1")], [wc_row("3")], types={"prompt_type": pa.string()})
     with pytest.raises(DataError, match="its parts have other types in prompt_type, so they cannot be read together"):

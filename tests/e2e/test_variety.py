@@ -111,7 +111,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, by
     (project / "templates" / f"{CODE}.jinja").write_text(template(), encoding="utf-8")
     before = contents(project)
     done = run_m4rag("generate", PYTHONPATH=str(project))
-    assert f"{project}/" in done.stdout, done.stdout
+    assert f"{project.parent.name}/{project.name}/" in done.stdout, done.stdout
     return project, before
 
 
