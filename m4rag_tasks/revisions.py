@@ -10,17 +10,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from m4rag_tasks.errors import DataError
+from m4rag_tasks.toml_file import read_toml
 from retrieval_cache.files import atomic_file
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +36,7 @@ def revision(hub_id: str, known: Collection[str] = ()) -> str | None:
 @functools.cache
 def pinned() -> dict[str, str]:
     """The pinned revisions by hub id."""
-    return tomllib.loads(REVISIONS_FILE.read_text(encoding="utf-8"))["revisions"]
+    return read_toml(REVISIONS_FILE)["revisions"]
 
 
 def _overrides(known: Collection[str]) -> dict[str, str]:
