@@ -46,6 +46,15 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
         cached.cache_clear()
 
 
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for local copies, which `M4RAG_DATA` names."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("M4RAG_DATA", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mini_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache root with the caches of all mini settings, built by the command line."""

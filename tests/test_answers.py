@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import PROMPT_TYPES, RENAMED
 
 from m4rag_tasks.answer_text import strip_reasoning
 from m4rag_tasks.answers import RULES, Parsed, parse
@@ -694,15 +695,6 @@ def test_agrees_with_the_reference_but_for_its_known_defects(before, form, numbe
 def test_agrees_with_the_reference_on_json_whatever_its_other_strings_quote(reasoning, answer, form):
     text = form.format(json.dumps({"reasoning": reasoning + "<think>", "answer": answer}))
     assert parse(text, FIVE).choice == parse(text, FIVE, "reference").choice == int(answer)
-
-
-RENAMED = {"su_loma": "su", "si_formal_spoken": "si"}
-PROMPT_TYPES = {
-    1: "1a. Dish Name (No-Context)",
-    2: "2. Regional Cuisine",
-    3: "1b. Dish Name (Contextualized)",
-    4: "1c. Dish Name (Adversarial)",
-}
 
 
 @pytest.mark.parametrize(("model", "overall"), [("qwen2-vl-7b-instruct", 61.21), ("pangea-7b", 56.03)])

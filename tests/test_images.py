@@ -22,15 +22,6 @@ def wc_folder(tmp_path, monkeypatch):
     return WorldCuisines(tmp_path, monkeypatch)
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """An empty folder for local copies."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("M4RAG_DATA", str(folder))
-    return folder
-
-
 def save_cvqa(folder, table):
     hf.DatasetDict({"test": table}).save_to_disk(folder / "cvqa" / "test")
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import PROMPT_TYPES, RENAMED
 
 from m4rag_tasks.answers import RULES
 from m4rag_tasks.open_ended import Gold, Read, read, scores
@@ -246,15 +247,6 @@ def test_endless_output_does_not_raise(unit):
         for rule in RULES:
             read(text, rule)
     read('{"answer":' + "[" * 900 + '"Dosa"' + "]" * 900 + "}")
-
-
-RENAMED = {"su_loma": "su", "si_formal_spoken": "si"}
-PROMPT_TYPES = {
-    1: "1a. Dish Name (No-Context)",
-    2: "2. Regional Cuisine",
-    3: "1b. Dish Name (Contextualized)",
-    4: "1c. Dish Name (Adversarial)",
-}
 
 
 @pytest.fixture(scope="module")

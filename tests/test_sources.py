@@ -15,15 +15,6 @@ CVQA, WC, WC_LARGE = DATASETS["cvqa"], DATASETS["wc"], DATASETS["wc_large"]
 KENYA, EGYPT = languages()["sw_kenya"], languages()["arz_egypt"]
 
 
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """An empty folder for local copies."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    monkeypatch.setenv("M4RAG_DATA", str(folder))
-    return folder
-
-
 def save_parquet(folder):
     (folder / "cvqa").mkdir()
     cvqa_rows().to_parquet(folder / "cvqa" / "test.parquet")

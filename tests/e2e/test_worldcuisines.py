@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fixtures import LARGE_QUESTIONS, SMALL_QUESTIONS, worldcuisines_copy
 from harness import results, run_lmms_eval, run_m4rag, samples
+from published import PROMPT_TYPES, RENAMED
 
 from m4rag_tasks import prompts
 from m4rag_tasks.report import load_runs
@@ -20,13 +21,6 @@ from m4rag_tasks.suite import resolve
 
 pytestmark = pytest.mark.e2e
 
-PROMPT_TYPES = {
-    "1a. Dish Name (No-Context)": 1,
-    "1b. Dish Name (Contextualized)": 3,
-    "1c. Dish Name (Adversarial)": 4,
-    "2. Regional Cuisine": 2,
-}
-RENAMED = {"su_loma": "su", "si_formal_spoken": "si"}
 PUBLISHED = {"qwen2-vl-7b-instruct": 61.21, "pangea-7b": 56.03}
 
 # Score of a loaded record → what the published file's name adds.
@@ -67,7 +61,7 @@ def published_cells(shared_data: Path, scores: str) -> dict[tuple[int, str], flo
     ours = {theirs: code for code, theirs in RENAMED.items()}
     return {
         (prompt_type, ours.get(language, language)): figure
-        for title, prompt_type in PROMPT_TYPES.items()
+        for prompt_type, title in PROMPT_TYPES.items()
         for language, figure in published[title].items()
         if language != "avg_score"
     }
