@@ -13,8 +13,8 @@
         print(passage.rank, passage.title, passage.text)
 
 The package stands alone. Errors are subclasses of `CacheError`. What belongs
-where on disk: `retrieval_cache.store`; what a key covers:
-`retrieval_cache.manifest`; retrievers that can be named: `retriever_names()`.
+where on disk: `retrieval_cache.store.caches`; what a key covers:
+`retrieval_cache.store.manifest`; retrievers that can be named: `retriever_names()`.
 Names are imported when first used, so `import retrieval_cache` costs nothing.
 """
 
@@ -25,18 +25,18 @@ from typing import Any
 
 _EXPORTS = {
     "build": ["build_cache"],
-    "cache": ["Cache"],
-    "corpus": ["read_articles"],
+    "store.cache": ["Cache"],
+    "corpus.articles": ["read_articles"],
     "files": ["file_sha256"],
-    "known": ["known_corpus_sha256"],
-    "manifest": ["Manifest"],
+    "corpus.known": ["known_corpus_sha256"],
+    "store.manifest": ["Manifest"],
     "records": [
         "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",
         "CacheMissing", "CacheWriteError", "ChunkerSpec", "CorpusError", "Hit", "Passage", "Query",
         "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
     ],
     "specs": ["default_spec", "retriever_names"],
-    "store": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache", "verify"],
+    "store.caches": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache", "verify"],
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from retrieval_cache.cache import HITS_FILE, Cache, write_hits
-from retrieval_cache.chunk import Chunker, chunker_libraries
-from retrieval_cache.corpus import ArticleReader, read_articles
-from retrieval_cache.current import note_build, selection
+from retrieval_cache.chunking.chunker import Chunker, chunker_libraries
+from retrieval_cache.corpus.articles import ArticleReader, read_articles
+from retrieval_cache.corpus.known import corpus_sha256, known_corpus_sha256
 from retrieval_cache.files import (
     Progress,
     artefact_lock,
@@ -28,11 +27,7 @@ from retrieval_cache.files import (
     write_json,
 )
 from retrieval_cache.images import images_sha256, is_remote, pictures_sha256, query_image, resolve_image
-from retrieval_cache.known import corpus_sha256, known_corpus_sha256
-from retrieval_cache.manifest import Manifest, passages_key
 from retrieval_cache.parallel import ordered_map
-from retrieval_cache.passages import FILE as PASSAGES_FILE
-from retrieval_cache.passages import PassageTable, write_passages
 from retrieval_cache.ranking import NO_ROW
 from retrieval_cache.records import (
     BuildSpec,
@@ -47,14 +42,19 @@ from retrieval_cache.records import (
 )
 from retrieval_cache.retrievers import Retriever, make_retriever
 from retrieval_cache.searches import PARTS, distinct
-from retrieval_cache.stages import complete
-from retrieval_cache.store import (
+from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
+from retrieval_cache.store.caches import (
     MANIFEST_FILE,
     hits_folder,
     index_folder,
     open_cache,
     passages_folder,
 )
+from retrieval_cache.store.current import note_build, selection
+from retrieval_cache.store.manifest import Manifest, passages_key
+from retrieval_cache.store.passages import FILE as PASSAGES_FILE
+from retrieval_cache.store.passages import PassageTable, write_passages
+from retrieval_cache.store.stages import complete
 
 
 def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress = lambda line: None) -> Cache:

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from retrieval_cache.encoders.base import Encoder
-from retrieval_cache.passages import PassageTable
 from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.specs import default_spec
+from retrieval_cache.store.passages import PassageTable
 
 
 class Searcher(Protocol):
@@ -53,7 +53,7 @@ class Bm25Retriever:
     uses_images = False
 
     def __init__(self, spec: RetrieverSpec) -> None:
-        from retrieval_cache import bm25
+        from retrieval_cache.sparse import bm25
 
         self._bm25 = bm25
         self._params = dict(spec.params)
@@ -75,7 +75,7 @@ class DenseRetriever:
     """`dense.DenseIndex` over any encoder behind the retriever interface."""
 
     def __init__(self, encoder: Encoder) -> None:
-        from retrieval_cache import dense
+        from retrieval_cache.dense import index as dense
 
         self._dense = dense
         self.encoder = encoder

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from retrieval_cache.arrow import fixed_lists, from_fixed_lists, read_table, write_table
 from retrieval_cache.records import CacheCorrupt, Query, content_key, short_key
 from retrieval_cache.retrievers import Searcher
+from retrieval_cache.store.arrow import fixed_lists, from_fixed_lists, read_table, write_table
 
 QUERY_BLOCK = 256
 """Searches per partial file: what a killed build may lose."""

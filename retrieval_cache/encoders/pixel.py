@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval_cache.analyser import analyser_libraries, word_forms
 from retrieval_cache.encoders import descriptor
 from retrieval_cache.images import is_remote, query_image, resolve_image
 from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
+from retrieval_cache.sparse.analyser import analyser_libraries, word_forms
 from retrieval_cache.specs import default_spec, passage_input
 
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from rank_bm25 import BM25Okapi
 
-from retrieval_cache.analyser import terms, word_forms
-from retrieval_cache.bm25 import Bm25Index
 from retrieval_cache.records import CorpusError, Passage, Query
+from retrieval_cache.sparse.analyser import terms, word_forms
+from retrieval_cache.sparse.bm25 import Bm25Index
 from retrieval_cache.specs import default_spec
 
 

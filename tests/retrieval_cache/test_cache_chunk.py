@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval_cache import segment
-from retrieval_cache.chunk import Chunker
-from retrieval_cache.corpus import read_articles
+from retrieval_cache.chunking import segment
+from retrieval_cache.chunking.chunker import Chunker
+from retrieval_cache.chunking.tokenizers import load_tokenizer
+from retrieval_cache.corpus.articles import read_articles
 from retrieval_cache.records import Article, ChunkerSpec, Section
-from retrieval_cache.tokenizers import load_tokenizer
 
 SENTENCES = [
     "The lake is cold.", " Dr. Smith went home! ", "我喜欢北京。", "今天天气很好！", "यह एक वाक्य है।",

@@ -20,7 +20,7 @@ from retrieval_cache import (
     list_caches,
     verify,
 )
-from retrieval_cache import cache as cache_module
+from retrieval_cache.store import cache as cache_module
 
 
 def find(world, **other):

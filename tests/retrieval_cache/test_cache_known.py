@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval_cache import CorpusError, has_caches, known, known_corpus_sha256
+from retrieval_cache import CorpusError, has_caches, known_corpus_sha256
+from retrieval_cache.corpus import known
 
 
 @pytest.fixture

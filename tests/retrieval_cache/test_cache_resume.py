@@ -22,12 +22,12 @@ from retrieval_cache import (
     CacheMissing,
     CacheWriteError,
     build_cache,
-    dense,
     files,
     find_cache,
     searches,
     verify,
 )
+from retrieval_cache.dense import index as dense
 from retrieval_cache.files import artefact_lock
 
 PACKAGE = Path(retrieval_cache.__file__).parent
@@ -35,7 +35,8 @@ PACKAGE = Path(retrieval_cache.__file__).parent
 BUILDER = """
 import json, sys
 from pathlib import Path
-from retrieval_cache import BuildSpec, Query, build_cache, default_spec, dense, searches
+from retrieval_cache import BuildSpec, Query, build_cache, default_spec, searches
+from retrieval_cache.dense import index as dense
 job = json.loads(sys.argv[1])
 searches.QUERY_BLOCK, dense.SHARD_ROWS = 2, 2
 queries = [Query(i, t, m, Path(p)) for i, t, m, p in job["queries"]]

@@ -23,8 +23,8 @@ from retrieval_cache import (
     open_cache,
     verify,
 )
-from retrieval_cache.manifest import Manifest
 from retrieval_cache.records import FORMAT_VERSION, content_key
+from retrieval_cache.store.manifest import Manifest
 
 FIX = "Build it: m4rag cache build --dataset mini --setting test"
 

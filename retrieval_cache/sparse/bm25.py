@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
-from retrieval_cache.analyser import analyser_libraries, terms
-from retrieval_cache.arrow import read_table, write_table
 from retrieval_cache.ranking import NO_ROW, NO_SCORE, top_k
 from retrieval_cache.records import CorpusError, Passage, Query
+from retrieval_cache.sparse.analyser import analyser_libraries, terms
 from retrieval_cache.specs import checked_params, passage_input
+from retrieval_cache.store.arrow import read_table, write_table
 
 FILES = ("vocabulary.arrow", "postings.arrow", "lengths.arrow")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from retrieval_cache.arrow import read_table, write_batches
 from retrieval_cache.records import CacheCorrupt, Passage
+from retrieval_cache.store.arrow import read_table, write_batches
 
 FILE = "passages.arrow"
 BATCH_ROWS = 4096

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.files import atomic_file, remove_files
-from retrieval_cache.passages import PassageTable
 from retrieval_cache.ranking import NO_ROW, NO_SCORE, top_k
 from retrieval_cache.records import CacheCorrupt, CacheIncomplete, CorpusError, Passage, Query
+from retrieval_cache.store.passages import PassageTable
 
 SHARD_ROWS = 4096
 _SPARE = 16  # candidates beyond k, room for faiss's rounding

@@ -18,11 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrieval_cache.cache import HITS_FILE, Cache
-from retrieval_cache.current import CURRENT_FILE, last_builds, selection
 from retrieval_cache.files import file_sha256, read_json, reading
-from retrieval_cache.manifest import Manifest
-from retrieval_cache.passages import FILE as PASSAGES_FILE
 from retrieval_cache.records import (
     CacheCorrupt,
     CacheError,
@@ -35,6 +31,10 @@ from retrieval_cache.records import (
     short_key,
 )
 from retrieval_cache.specs import default_spec, retriever_names
+from retrieval_cache.store.cache import HITS_FILE, Cache
+from retrieval_cache.store.current import CURRENT_FILE, last_builds, selection
+from retrieval_cache.store.manifest import Manifest
+from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 
 MANIFEST_FILE = "manifest.json"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from retrieval_cache import segment
+from retrieval_cache.chunking import segment
 
 ANALYSER_VERSION = 1
 """Raised whenever the same text would give other terms; part of the cache key."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retrieval_cache import segment
+from retrieval_cache.chunking import segment
+from retrieval_cache.chunking.tokenizers import TokenCount, load_tokenizer, tokenizer_libraries
 from retrieval_cache.records import Article, ChunkerSpec, Passage, Section
-from retrieval_cache.tokenizers import TokenCount, load_tokenizer, tokenizer_libraries
 
 CHUNKER_VERSION = 1
 """Raised whenever the same article would give other passages; part of the cache key."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from retrieval_cache.arrow import fixed_lists, from_fixed_lists, read_table, write_batches
 from retrieval_cache.images import picture_sha256
-from retrieval_cache.manifest import Manifest
-from retrieval_cache.passages import PassageTable
 from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, RetrievedPassage
+from retrieval_cache.store.arrow import fixed_lists, from_fixed_lists, read_table, write_batches
+from retrieval_cache.store.manifest import Manifest
+from retrieval_cache.store.passages import PassageTable
 
 HITS_FILE = "hits.arrow"
 _COLUMNS = ["query_id", "query_digest", "rows", "scores"]

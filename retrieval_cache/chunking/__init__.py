@@ -1,0 +1,1 @@
+"""Articles → passages: sentence ends, token counts, the cut."""

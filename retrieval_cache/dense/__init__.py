@@ -1,0 +1,1 @@
+"""Search over embeddings, exact or approximate; the embedders are in `encoders`."""
