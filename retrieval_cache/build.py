@@ -117,8 +117,8 @@ class _Build:
             self.progress(f"passages: cutting {corpus}")
             reader = read_articles(corpus)
             count = write_passages(folder / PASSAGES_FILE, self._cut(reader, sha))
-            facts = {"sha256": sha, "articles": reader.read, "skipped": reader.skipped}
-            return [PASSAGES_FILE], facts | {"passages": count}
+            counts = {"articles": reader.read, "skipped": reader.skipped, "broken": reader.broken}
+            return [PASSAGES_FILE], {"sha256": sha, **counts, "passages": count}
 
         meta = complete(self.root, folder, key, make, self.progress)
         facts = meta["facts"]

@@ -30,7 +30,8 @@ def read_articles(path: Path) -> ArticleReader:
     """Stream the articles of `path` (.jsonl or .jsonl.gz).
 
     The returned iterator counts as it goes: `read` articles, `skipped` pages
-    without content. Raises CorpusError with file and line for anything that
+    without content, `broken` lines that were left out because that was asked
+    for. Raises CorpusError with file and line for anything that
     is not in the layout above.
     """
     return ArticleReader(Path(path))
@@ -43,10 +44,11 @@ class ArticleReader:
         self.path = path
         self.read = 0
         self.skipped = 0
+        self.broken = 0
         self._seen: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Article]:
-        self.read = self.skipped = 0
+        self.read = self.skipped = self.broken = 0
         self._seen.clear()
         for number, line in self._lines():
             if line.strip():

