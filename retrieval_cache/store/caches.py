@@ -30,7 +30,7 @@ from retrieval_cache.records import (
     check_name,
     short_key,
 )
-from retrieval_cache.specs import default_spec, retriever_names
+from retrieval_cache.specs import as_made_here, retriever_names
 from retrieval_cache.store.cache import HITS_FILE, Cache
 from retrieval_cache.store.current import CURRENT_FILE, last_builds, selection
 from retrieval_cache.store.manifest import Manifest
@@ -232,9 +232,10 @@ def _differences(manifest: Manifest, wanted: Wanted) -> list[str]:
 def _of_retriever(has: RetrieverSpec, wants: RetrieverSpec | None) -> list[tuple[str, Any, Any]]:
     """Names and both values of what makes up a retriever."""
     if wants is None:
-        if has.name not in retriever_names():
+        try:
+            wants = as_made_here(has)
+        except ValueError:
             return [("retriever", has.name, " or ".join(retriever_names()))]
-        wants = default_spec(has.name)
     pairs: list[tuple[str, Any, Any]] = [
         ("retriever", has.name, wants.name),
         ("retriever revision", has.revision, wants.revision),

