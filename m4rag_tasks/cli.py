@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m4rag_tasks import suite
-from m4rag_tasks.cli_cache import add_cache_verbs, resolve_all
+from m4rag_tasks.cli_cache import add_cache_verbs
+from m4rag_tasks.cli_cache.choose import resolve_all
 from m4rag_tasks.errors import DataError, M4ragError
 
 

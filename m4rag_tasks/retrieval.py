@@ -85,6 +85,7 @@ def build_spec(
     corpus: Path | None = None,
     retriever: str | None = None,
     k: int = TOP_K,
+    chunker: ChunkerSpec | None = None,
 ) -> BuildSpec:
     """What to build for a setting. Raises `DataError` if no corpus is known or it is missing."""
     path = corpus or corpus_path(dataset)
@@ -107,7 +108,7 @@ def build_spec(
         corpus=path,
         image_root=path.parent if setting.query == "image" else None,
         retriever=default_spec(name),
-        chunker=ChunkerSpec(),
+        chunker=chunker or ChunkerSpec(),
         k=k,
     )
 
@@ -150,7 +151,7 @@ def _find_cache(dataset: Dataset, setting: Setting) -> Cache:
         setting=setting.name,
         # Whichever was built last: another one than the default is a choice that was made when building.
         retriever=None,
-        chunker=ChunkerSpec(),
+        chunker=None,
         k=TOP_K,
         corpus_sha256=known_corpus_sha256(corpus, root) if compared else None,
     )

@@ -25,11 +25,13 @@ from typing import Any
 
 _EXPORTS = {
     "build": ["build_cache"],
+    "shards": ["Shard", "build_shard", "merge_cache"],
     "store.cache": ["Cache"],
     "corpus.articles": ["read_articles"],
     "files": ["file_sha256"],
     "corpus.known": ["known_corpus_sha256"],
     "store.manifest": ["Manifest"],
+    "store.parts": ["searched"],
     "records": [
         "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",
         "CacheMissing", "CacheWriteError", "ChunkerSpec", "CorpusError", "Hit", "Passage", "Query",

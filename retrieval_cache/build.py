@@ -8,14 +8,14 @@ each other. The bytes written are the same however often a build was stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
+from retrieval_cache.checks import checked_queries, count_unmatched, refuse_empty
 from retrieval_cache.chunking.chunker import Chunker, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, read_articles
 from retrieval_cache.corpus.known import corpus_sha256, known_corpus_sha256
@@ -23,12 +23,12 @@ from retrieval_cache.files import (
     Progress,
     artefact_lock,
     describe_file,
+    remove_empty,
     remove_files,
     write_json,
 )
 from retrieval_cache.images import images_sha256, is_remote, pictures_sha256, query_image, resolve_image
 from retrieval_cache.parallel import ordered_map
-from retrieval_cache.ranking import NO_ROW
 from retrieval_cache.records import (
     BuildSpec,
     CacheCorrupt,
@@ -41,7 +41,7 @@ from retrieval_cache.records import (
     content_key,
 )
 from retrieval_cache.retrievers import IndexFolder, Retriever, make_retriever
-from retrieval_cache.searches import PARTS, distinct
+from retrieval_cache.searches import Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
     MANIFEST_FILE,
@@ -50,8 +50,9 @@ from retrieval_cache.store.caches import (
     open_cache,
     passages_folder,
 )
-from retrieval_cache.store.current import note_build, selection
+from retrieval_cache.store.current import note_build, selections
 from retrieval_cache.store.manifest import Manifest, index_key, passages_key
+from retrieval_cache.store.parts import PARTS, SHARDS, Block, part_paths
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable, write_passages
 from retrieval_cache.store.stages import complete
@@ -65,14 +66,23 @@ def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress:
     when the disk refuses. The cache becomes the one that `find_cache` takes
     where several fit, also if there was nothing left to make.
     """
-    return _Build(spec, queries, Path(root), progress).run()
+    return Build(spec, queries, Path(root), progress).run()
 
 
-class _Build:
-    def __init__(self, spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress) -> None:
-        self.spec, self.root, self.progress = spec, root, progress
+class Build:
+    """One build in its stages; `sources` are other cache roots that passages and indexes are copied from."""
+
+    def __init__(
+        self,
+        spec: BuildSpec,
+        queries: Iterable[Query],
+        root: Path,
+        progress: Progress,
+        sources: Sequence[Path] = (),
+    ) -> None:
+        self.spec, self.root, self.progress, self.sources = spec, root, progress, sources
         self.retriever: Retriever = make_retriever(spec.retriever)
-        self.queries = _checked(queries, self.retriever.uses_images)
+        self.queries = checked_queries(queries, self.retriever.uses_images)
         if spec.image_root is not None and not self.retriever.uses_images:
             progress(f"{spec.retriever.name} does not look at images; the image folder is not read")
         # Text retrievers do not see images, so the root must not change their keys.
@@ -80,23 +90,44 @@ class _Build:
         self.pictures: dict[str, str | None] | None = None  # query id → sha256, once they were read
 
     def run(self) -> Cache:
-        manifest = self._manifest(*self._passages())
-        folder = hits_folder(self.root, manifest.dataset, manifest.setting, manifest.key)
-        cache, made = self._finished(folder), False
-        if cache is None or any(folder.glob(PARTS)):
+        manifest = self.manifest()
+        folder = self.folder(manifest)
+        cache, made = self.finished(folder), False
+        if cache is None or any(part_paths(folder)):
             with artefact_lock(self.root, folder, self.progress):
-                cache = self._finished(folder)  # another build may have made it meanwhile
+                cache = self.finished(folder)  # another build may have made it meanwhile
                 if cache is None:
                     self._hits(folder, manifest)
                     cache, made = open_cache(folder, self.root), True
-                remove_files(folder, PARTS)
+                self._remove_parts(folder)
         self._note(cache, made)
         self.progress(f"ready: {folder}, {len(self.queries):,} queries, k = {self.spec.k}")
         return cache
 
+    def manifest(self) -> Manifest:
+        """What the hits will be made from, complete but for their file; makes the passages if need be."""
+        return self._manifest(*self._passages())
+
+    def folder(self, manifest: Manifest) -> Path:
+        """The hits folder."""
+        return hits_folder(self.root, manifest.dataset, manifest.setting, manifest.key)
+
+    def searches(self, manifest: Manifest) -> tuple[Searches, list[Block]]:
+        """The distinct searches, and the blocks they are made in."""
+        found = distinct(self.queries, self.pictures or {})
+        return found, found.blocks(manifest, self.retriever.query_block)
+
+    def _remove_parts(self, folder: Path) -> None:
+        """Remove all parts, those of a query shard as soon as nobody is filling it."""
+        remove_files(folder, PARTS)
+        for shard in sorted(folder.glob(f"{SHARDS}/*")):
+            with artefact_lock(self.root, shard, self.progress):
+                remove_files(shard, PARTS)
+                remove_empty(shard, shard.parent)
+
     def _note(self, cache: Cache, made: bool) -> None:
-        """Note this build as the last with its retriever, and the last with any."""
-        chosen = [selection(which, self.spec.chunker, self.spec.k) for which in (self.spec.retriever, None)]
+        """Note this build as the last with its retriever and chunker, and the last with any of either."""
+        chosen = selections(self.spec.retriever, self.spec.chunker, self.spec.k)
         try:
             note_build(self.root, cache.folder.parent, chosen, cache.key, self.progress)
         except CacheWriteError as error:
@@ -120,7 +151,7 @@ class _Build:
             counts = {"articles": reader.read, "skipped": reader.skipped, "broken": reader.broken}
             return [PASSAGES_FILE], {"sha256": sha, **counts, "passages": count}
 
-        meta = complete(self.root, folder, key, make, self.progress)
+        meta = complete(self.root, folder, key, make, self.progress, self.sources)
         facts = meta["facts"]
         self.progress(
             f"passages: {facts['passages']:,} from {facts['articles']:,} articles "
@@ -184,9 +215,9 @@ class _Build:
         ]
         return {"passages": images_sha256(pictures_sha256(files)), "queries": queries}
 
-    def _index(self, retriever: Retriever, manifest: Manifest) -> IndexFolder:
+    def index(self, retriever: Retriever, manifest: Manifest) -> IndexFolder:
         """The index of a retriever and those of its components, made if need be."""
-        parts = tuple(self._index(part, manifest) for part in retriever.components)
+        parts = tuple(self.index(part, manifest) for part in retriever.components)
         images = manifest.images["passages"] if retriever.uses_images else None
         key = index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
         index = IndexFolder(index_folder(self.root, key), parts)
@@ -196,10 +227,10 @@ class _Build:
             self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
             return retriever.build(passages, index, self.image_root if retriever.uses_images else None), {}
 
-        complete(self.root, index.path, key, make, self.progress)
+        complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
 
-    def _finished(self, folder: Path) -> Cache | None:
+    def finished(self, folder: Path) -> Cache | None:
         """The cache if it is complete and whole, None if it is to be made (again)."""
         try:
             return open_cache(folder, self.root)
@@ -212,55 +243,15 @@ class _Build:
     def _hits(self, folder: Path, manifest: Manifest) -> None:
         """Search all queries, write the hits and then the manifest."""
         remove_files(folder, MANIFEST_FILE)
-        index = self._index(self.retriever, manifest)
-        searches = distinct(self.queries, self.pictures or {})
-        self.progress(f"hits: {len(searches.queries):,} searches for {len(self.queries):,} queries")
-        rows, scores = searches.run(folder, self.spec.k, self.retriever.query_block, lambda: self.retriever.open(index))
-        self._refuse_empty(rows)
-        queries = {**manifest.queries, "unmatched": self._count_unmatched(scores)}
+        index = self.index(self.retriever, manifest)
+        asked, blocks = self.searches(manifest)
+        self.progress(f"hits: {len(asked.queries):,} searches for {len(self.queries):,} queries")
+        parts = asked.run(blocks, folder, folder, lambda: self.retriever.open(index), self.progress)
+        rows, scores = asked.spread(parts)
+        refuse_empty(rows, self.queries, self.spec.retriever.name)
+        queries = {**manifest.queries, "unmatched": count_unmatched(scores, self.queries, self.progress)}
         write_hits(folder / HITS_FILE, self.queries, rows, scores, self.pictures)
         files = {**manifest.files, HITS_FILE: describe_file(folder / HITS_FILE)}
-        measured = self.retriever.measure(index, searches.queries, self.spec.k)
+        measured = self.retriever.measure(index, asked.queries, self.spec.k)
         manifest = replace(manifest, queries=queries, files=files, measured=measured)
         write_json(folder / MANIFEST_FILE, manifest.to_json())
-
-    def _refuse_empty(self, rows: np.ndarray) -> None:
-        """A query without hits must never reach a model as a prompt without context."""
-        empty = np.flatnonzero(rows[:, 0] == NO_ROW)
-        if len(empty):
-            ids = ", ".join(repr(self.queries[i].id) for i in empty[:5])
-            raise CorpusError(
-                f"{self.spec.retriever.name} finds no passage at all for {len(empty):,} of "
-                f"{len(self.queries):,} queries: {ids}{', …' if len(empty) > 5 else ''}.",
-                "Add articles in their language to the corpus, or use a dense retriever.",
-            )
-
-    def _count_unmatched(self, scores: np.ndarray) -> int:
-        """How many queries got passages that no term speaks for: their best score is 0."""
-        unmatched = np.flatnonzero(scores[:, 0] == 0)
-        if len(unmatched):
-            self.progress(
-                f"note: the best score is 0 for {len(unmatched):,} of {len(self.queries):,} queries, "
-                f"e.g. {self.queries[unmatched[0]].id!r}: they have no term in common with any passage, or "
-                "only terms without weight. Their passages are arbitrary. Are there articles in their language?"
-            )
-        return len(unmatched)
-
-
-def _checked(queries: Iterable[Query], with_images: bool) -> list[Query]:
-    """The queries sorted by id; duplicates and those with nothing to search by are refused."""
-    by_id: dict[str, Query] = {}
-    for query in queries:
-        if query.id in by_id:
-            raise CorpusError(f"two queries have the id {query.id!r}.", "Give each its own id.")
-        has_image = query.image_id is not None or query.image_path is not None
-        if not query.text.strip() and not (with_images and has_image):
-            what = "no text and no image" if with_images else "no text, and no image is looked at"
-            raise CorpusError(
-                f"query {query.id!r} is empty: {what}.",
-                "Leave it out, or find out where its text was lost.",
-            )
-        by_id[query.id] = query
-    if not by_id:
-        raise CorpusError("there are no queries to search for.", "Check the dataset.")
-    return [by_id[query_id] for query_id in sorted(by_id)]

@@ -8,6 +8,7 @@ writing becomes one CacheWriteError that names the path. Code that runs inside
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -146,6 +147,27 @@ def remove_files(folder: Path, pattern: str) -> None:
     with writing(folder):
         for path in sorted(folder.glob(pattern)):
             path.unlink(missing_ok=True)
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove those of the folders that are empty, in the order given."""
+    for folder in folders:
+        with contextlib.suppress(OSError):  # not empty, or gone
+            folder.rmdir()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's bytes to `target`, atomically; a source that cannot be read raises CacheCorrupt."""
+    with reading(source):
+        original = source.open("rb")
+    with original, atomic_file(target) as file:
+        while block := _read_block(original, source):
+            file.write(block)
+
+
+def _read_block(file: IO[bytes], path: Path) -> bytes:
+    with reading(path):
+        return file.read(_READ_BLOCK)
 
 
 def _umask() -> int:

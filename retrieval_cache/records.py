@@ -214,13 +214,14 @@ class Wanted:
     """What a reader of the cache asks for; None leaves a field open.
 
     `key` (or its first letters) picks one of several caches that match. With the
-    retriever left open it may be any, at the revision that this version makes.
+    retriever left open it may be any, at the revision that this version makes;
+    with the chunker left open, passages may have been cut in any way.
     """
 
     dataset: str
     setting: str
     retriever: RetrieverSpec | None
-    chunker: ChunkerSpec = field(default_factory=ChunkerSpec)
+    chunker: ChunkerSpec | None = field(default_factory=ChunkerSpec)
     k: int = 5
     corpus_sha256: str | None = None
     key: str | None = None

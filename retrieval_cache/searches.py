@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from retrieval_cache.records import CacheCorrupt, Query, content_key, short_key
+from retrieval_cache.files import Progress
+from retrieval_cache.records import CacheCorrupt, Query, content_key
 from retrieval_cache.retrievers import Searcher
-from retrieval_cache.store.arrow import fixed_lists, from_fixed_lists, read_table, write_table
-
-PARTS = "part-*.arrow"
-"""Matches the partial files, which are removed once the hits are written."""
-
-_Part = tuple[np.ndarray, np.ndarray]
+from retrieval_cache.store.manifest import Manifest
+from retrieval_cache.store.parts import Block, Found, part_paths, read_part, write_part
 
 
 @dataclass(frozen=True)
@@ -32,35 +29,44 @@ class Searches:
     pictures: list[str | None]
     place: np.ndarray
 
-    def run(self, folder: Path, k: int, block: int, open_index: Callable[[], Searcher]) -> _Part:
-        """Rows int32 [n, k] and scores float32 [n, k], a row for each query of the list.
+    def blocks(self, manifest: Manifest, size: int) -> list[Block]:
+        """The searches in blocks of `size`, which is what a killed build may lose."""
+        total = len(self.queries)
+        passages = manifest.corpus["passages"]
+        return [
+            Block(manifest.key, start, stop, total, self._asked(start, stop), manifest.k, passages)
+            for start in range(0, total, size)
+            for stop in [min(start + size, total)]
+        ]
 
-        `block` searches go into one partial file: what a killed build may lose.
-        Blocks that an earlier try finished are read from `folder`; the index is
-        opened only if one is left to search.
+    def run(
+        self, blocks: Sequence[Block], hits: Path, into: Path, open_index: Callable[[], Searcher], say: Progress
+    ) -> list[Found]:
+        """What is found for each block; what was searched is kept as parts in `into`.
+
+        Blocks of which the hits folder `hits` or one of its query shards holds a
+        part are not searched again; the index is opened only if one is left.
         """
-        parts = list(self._parts(folder, k, block, open_index))
+        found: list[Found] = []
+        searcher = None
+        for block in tqdm(blocks, "searching", delay=2, disable=None):
+            part = load(block, hits, say)
+            if part is None:
+                searcher = searcher or open_index()
+                part = searcher.search(self.queries[block.start : block.stop], block.k)
+                write_part(into / block.name, block, part)
+            found.append(part)
+        return found
+
+    def spread(self, parts: Sequence[Found]) -> Found:
+        """Rows int32 [n, k] and scores float32 [n, k], a row for each query of the list, from all blocks' parts."""
         rows, scores = (np.concatenate(arrays)[self.place] for arrays in zip(*parts, strict=True))
         return rows, scores
 
-    def _parts(self, folder: Path, k: int, block: int, open_index: Callable[[], Searcher]) -> Iterator[_Part]:
-        searcher = None
-        starts = range(0, len(self.queries), block)
-        for start in tqdm(starts, "searching", delay=2, disable=None):
-            asked = slice(start, start + block)
-            path = folder / self._part_name(asked)
-            part = _read_part(path, len(self.queries[asked]), k)
-            if part is None:
-                searcher = searcher or open_index()
-                part = searcher.search(self.queries[asked], k)
-                write_table(path, {"rows": fixed_lists(part[0]), "scores": fixed_lists(part[1])})
-            yield part
-
-    def _part_name(self, block: slice) -> str:
-        """Named by what is searched for, so that no other block can be taken for this one."""
-        asked = zip(self.queries[block], self.pictures[block], strict=True)
-        key = content_key("part", {"searches": [[q.id, q.digest(), picture] for q, picture in asked]})
-        return PARTS.replace("*", short_key(key))
+    def _asked(self, start: int, stop: int) -> str:
+        """A key of what is searched for, so that no other block can be taken for this one."""
+        asked = zip(self.queries[start:stop], self.pictures[start:stop], strict=True)
+        return content_key("part", {"searches": [[q.id, q.digest(), picture] for q, picture in asked]})
 
 
 def distinct(queries: list[Query], pictures: Mapping[str, str | None]) -> Searches:
@@ -81,11 +87,17 @@ def distinct(queries: list[Query], pictures: Mapping[str, str | None]) -> Search
     return Searches(chosen, [pictures.get(query.id) for query in chosen], np.asarray(place))
 
 
-def _read_part(path: Path, count: int, k: int) -> _Part | None:
-    """A block that an earlier try finished, or None."""
-    try:
-        table = read_table(path)
-        rows, scores = (from_fixed_lists(table[name], k) for name in ("rows", "scores"))
-    except (FileNotFoundError, CacheCorrupt, KeyError):
-        return None
-    return (rows, scores) if len(rows) == count else None
+def load(block: Block, hits: Path, say: Progress) -> Found | None:
+    """What was found for a block, from a part in the hits folder or one of its query shards; None if there is none.
+
+    Damaged parts are said and passed over.
+    """
+    for path in part_paths(hits, block.name):
+        try:
+            found = read_part(path, block)
+        except CacheCorrupt as error:
+            say(f"searching again, because {error.message}")
+        else:
+            if found is not None:
+                return found
+    return None

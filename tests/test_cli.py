@@ -7,7 +7,7 @@ from fixtures import cvqa_copy
 
 from m4rag_tasks import suite
 from m4rag_tasks.cli import main
-from m4rag_tasks.cli_cache import resolve_all
+from m4rag_tasks.cli_cache.choose import resolve_all
 
 
 def run(capsys, *arguments):
@@ -156,6 +156,48 @@ def test_another_k_is_built_and_said_not_to_be_read(capsys, tmp_path, monkeypatc
     code, _, err = run(capsys, *build, "--k", "3")
     assert code == 0 and "tasks read k = 5 only" in err
     assert "tasks read k" not in run(capsys, *build)[2]
+
+
+MINI = ("--dataset", "mini", "--setting", "textrag_question_bm25")
+
+
+def test_shards_are_built_shown_and_merged(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "one"))
+    code, out, _ = run(capsys, "cache", "build", *MINI, "--shard", "2/2")
+    assert code == 0 and "shard 2/2 done, " in out and "m4rag cache merge" in out
+    assert "searches are done; not finished" in run(capsys, "cache", "info")[1]
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "two"))
+    code, _, err = run(capsys, "cache", "merge", *MINI, "--from", str(tmp_path / "one"))
+    assert code == 1 and "were not searched: searches 1–256 of" in err
+    assert run(capsys, "cache", "build", *MINI, "--shard", "1/2")[0] == 0
+    code, out, _ = run(capsys, "cache", "merge", *MINI)
+    assert code == 0 and "540 queries, key " in out
+    assert "1 complete caches" in run(capsys, "cache", "info")[1]
+
+
+def test_passages_of_another_length_are_built_and_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    for more in ([], ["--max-tokens", "64", "--overlap", "8"]):
+        assert run(capsys, "cache", "build", *MINI, *more)[0] == 0
+    read = [line for line in run(capsys, "cache", "info")[1].splitlines() if line.startswith("*")]
+    assert len(read) == 2 and "64 tokens" in read[0]  # the second line explains the star
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["build", *MINI, "--shard", "3/2"], "there is no shard 3 of 2"),
+        (["build", *MINI, "--shard", "half"], "write it as 2/8"),
+        (["build", *MINI, "--max-tokens", "8"], "give at least 16"),
+        (["build", *MINI, "--overlap", "256"], "less than max_tokens"),
+        (["merge", *MINI, "--from", "/nowhere"], "no cache folder /nowhere"),
+        (["merge", "--dataset", "mini", "--setting", "norag"], "Nothing to build"),
+    ],
+)
+def test_wrong_arguments_of_build_and_merge(capsys, tmp_path, monkeypatch, arguments, hint):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    code, out, err = run(capsys, "cache", *arguments)
+    assert (code, out) == (1, "") and hint in err
 
 
 def test_info_needs_no_data(capsys, cvqa, monkeypatch):

@@ -212,15 +212,15 @@ def _last_built(base: Path, fitting: list[CacheEntry], wanted: Wanted) -> Path:
     keys = ", ".join(entry.folder.name for entry in fitting)
     raise CacheMismatch(
         f"{len(fitting)} caches in {base} fit equally: {keys}. They differ in what was not asked for "
-        "(questions, library versions or, if left open, corpus and retriever), and none of them is noted as the "
-        "last build. Build it again, the last build is used; or delete the others."
+        "(questions, library versions or, if left open, corpus, retriever and chunker), and none of them is noted as "
+        "the last build. Build it again, the last build is used; or delete the others."
     )
 
 
 def _differences(manifest: Manifest, wanted: Wanted) -> list[str]:
     """What a cache has and the task wants otherwise, in words."""
     pairs = [*_of_retriever(manifest.retriever, wanted.retriever), ("k", manifest.k, wanted.k)]
-    for name, value in wanted.chunker.to_json().items():
+    for name, value in (wanted.chunker.to_json() if wanted.chunker else {}).items():
         pairs.append((f"chunker {name}", manifest.chunker.to_json()[name], value))
     if wanted.corpus_sha256 is not None:
         pairs.append(("corpus", manifest.corpus["sha256"], wanted.corpus_sha256))

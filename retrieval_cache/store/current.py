@@ -5,7 +5,7 @@
 A cache is found by retriever, chunker and k, but made from the questions too:
 after a question was changed, the caches of the old and of the new questions
 both fit. The last build wins, as it would if builds overwrote each other. The
-same holds among retrievers for a reader that leaves the retriever open.
+same holds among retrievers and chunkers for a reader that leaves them open.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ CURRENT_FILE = "current.json"
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
-def selection(retriever: RetrieverSpec | None, chunker: ChunkerSpec, k: int) -> str:
-    """Hex sha256 of what every reader asks for, under which the last build is noted; None is any retriever."""
-    asked = retriever.to_json() if retriever else None
-    return content_key("selection", {"retriever": asked, "chunker": chunker.to_json(), "k": k})
+def selection(retriever: RetrieverSpec | None, chunker: ChunkerSpec | None, k: int) -> str:
+    """Hex sha256 of what every reader asks for, under which the last build is noted; None is any."""
+    asked = {"retriever": retriever, "chunker": chunker}
+    return content_key("selection", {"k": k, **{name: spec and spec.to_json() for name, spec in asked.items()}})
+
+
+def selections(retriever: RetrieverSpec, chunker: ChunkerSpec, k: int) -> list[str]:
+    """All selections that a build is the answer to: its own retriever and chunker, and any of either."""
+    return [selection(r, c, k) for r in (retriever, None) for c in (chunker, None)]
 
 
 def last_builds(base: Path) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from retrieval_cache.files import (
     Progress,
     artefact_lock,
+    copy_file,
     describe_file,
     read_json,
     remove_files,
@@ -18,13 +20,18 @@ from retrieval_cache.records import FORMAT_VERSION, CacheCorrupt
 
 META_FILE = "meta.json"
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 Make = Callable[[], tuple[list[str], dict[str, Any]]]
 """Writes an artefact's files, keeping those an earlier try finished; gives names and facts."""
 
 
-def complete(root: Path, folder: Path, key: str, make: Make, progress: Progress) -> dict[str, Any]:
+def complete(
+    root: Path, folder: Path, key: str, make: Make, progress: Progress, sources: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Make the artefact with `key` in `folder` unless it is there whole; returns its meta.
 
+    Of the other cache roots `sources`, the first that has it whole is copied from.
     Meta: format_version, key, files (name → sha256, size) and facts. Every byte
     is compared with it, because a flipped bit in an index would only show as
     other hits.
@@ -40,11 +47,29 @@ def complete(root: Path, folder: Path, key: str, make: Make, progress: Progress)
             for name in damaged:
                 progress(f"{folder / name} was changed or lost; making it again")
                 remove_files(folder, name)
-            names, facts = make()
-            files = {name: describe_file(folder / name) for name in names}
-            meta = {"format_version": FORMAT_VERSION, "key": key, "files": files, "facts": facts}
+            meta = _copied(root, folder, key, progress, sources) or _made(key, folder, make)
             write_json(folder / META_FILE, meta)
     return meta
+
+
+def _made(key: str, folder: Path, make: Make) -> dict[str, Any]:
+    names, facts = make()
+    files = {name: describe_file(folder / name) for name in names}
+    return {"format_version": FORMAT_VERSION, "key": key, "files": files, "facts": facts}
+
+
+def _copied(root: Path, folder: Path, key: str, progress: Progress, sources: Sequence[Path]) -> dict[str, Any] | None:
+    """The meta of the artefact after its files were copied from the first source that has them whole, if one has."""
+    for source in sources:
+        other = source / folder.relative_to(root)
+        meta = _read_meta(other, key)
+        if meta is not None and not _damaged(other, meta):
+            progress(f"copying {other}")
+            for name in meta["files"]:
+                copy_file(other / name, folder / name)
+            if not _damaged(folder, meta):
+                return meta
+    return None
 
 
 def _read_meta(folder: Path, key: str) -> dict[str, Any] | None:
@@ -52,10 +77,10 @@ def _read_meta(folder: Path, key: str) -> dict[str, Any] | None:
     try:
         meta = read_json(folder / META_FILE)
         fits = meta["format_version"] == FORMAT_VERSION and meta["key"] == key
-        names = list(meta["files"]) + list(meta["facts"])
+        names = list(meta["files"])
     except (FileNotFoundError, CacheCorrupt, KeyError, TypeError):
         return None
-    return meta if fits and all(name == Path(name).name for name in names) else None
+    return meta if fits and all(map(_FILE_NAME.fullmatch, names)) else None
 
 
 def _damaged(folder: Path, meta: dict[str, Any]) -> list[str]:

@@ -237,17 +237,17 @@ def test_a_part_is_never_taken_for_other_searches(world, tree, monkeypatch, shar
     apart = [replace(q, image_path=copy) for q, copy in zip(same, copies, strict=True)] + world.queries[4:]
     before, after = (alone, apart) if shared_first else (apart, alone)
     small_query_blocks(monkeypatch, 3)
-    write_table = searches.write_table
+    write_part = searches.write_part
 
-    def dying(path, columns):
-        write_table(path, columns)
+    def dying(*arguments):
+        write_part(*arguments)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(searches, "write_table", dying)
+        patch.setattr(searches, "write_part", dying)
         with pytest.raises(Killed):
             build_cache(world.spec("pixel"), before, world.root)
-    assert len(list(world.root.rglob("part-*.arrow"))) == 1
+    assert len(list(world.root.rglob("part-*.hits"))) == 1
     build_cache(world.spec("pixel"), after, world.root)
     build_cache(world.spec("pixel"), after, world.root.parent / "clean")
     assert tree(world.root) == tree(world.root.parent / "clean")

@@ -1,0 +1,77 @@
+"""`m4rag cache …`: the verbs that fill, list, check, move and measure the retrieval cache."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from m4rag_tasks import suite
+from m4rag_tasks.cli_cache.build import cache_build, cache_merge
+from m4rag_tasks.cli_cache.look import cache_info, cache_verify
+
+MAX_K = 1000
+
+
+def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `cache` and its actions to the command's verbs."""
+    group = verbs.add_parser("cache", help="the retrieval cache: build, merge, info, verify")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+
+    action = actions.add_parser("build", help="corpus → passages → index → top-k; goes on where it was stopped")
+    _add_what_is_built(action)
+    action.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="search only the I-th of N ranges of the queries; shards may run at once, `merge` joins them",
+    )
+    action.set_defaults(verb=cache_build)
+
+    action = actions.add_parser("merge", help="join the shards of a build; names the ranges that are missing")
+    _add_what_is_built(action)
+    action.add_argument(
+        "--from",
+        dest="sources",
+        metavar="ROOT",
+        type=Path,
+        action="append",
+        default=[],
+        help="another cache folder in which a shard was built; may be repeated",
+    )
+    action.set_defaults(verb=cache_merge)
+
+    action = actions.add_parser("info", help="what is in the cache folder")
+    action.set_defaults(verb=cache_info)
+
+    action = actions.add_parser("verify", help="check all passages and hits against their checksums")
+    action.set_defaults(verb=cache_verify)
+
+
+def _add_tasks(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "tasks", nargs="*", metavar="TASK", help="task or group names, or patterns, instead of --dataset"
+    )
+    action.add_argument("--dataset")
+    action.add_argument("--setting")
+
+
+def _add_what_is_built(action: argparse.ArgumentParser) -> None:
+    """The arguments that say which cache a build makes: a merge takes the same ones."""
+    from retrieval_cache import retriever_names
+
+    _add_tasks(action)
+    action.add_argument("--corpus", type=Path, help="articles as JSONL, plain or .gz (default: the data set's own)")
+    action.add_argument(
+        "--retriever",
+        choices=retriever_names(),
+        help="another retriever than the setting's own; the last build of a setting is what tasks read",
+    )
+    action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
+    action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
+    action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")
+    action.add_argument("--tokenizer", help="what the tokens of passages are counted by")
+
+
+def _passages(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_K:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_K}")
+    return int(text)

@@ -1,0 +1,61 @@
+"""Which tasks, data sets and settings the arguments of a verb name."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+from collections.abc import Sequence
+
+from m4rag_tasks import suite
+from m4rag_tasks.errors import UnknownNameError
+
+
+def say(line: str) -> None:
+    """A line to the person at the terminal, beside the output."""
+    print(f"m4rag: {line}", file=sys.stderr)
+
+
+def resolve_all(names: Sequence[str]) -> list[suite.Task]:
+    """The leaves that names of tasks and groups, or patterns over both, stand for, each once.
+
+    Names may be joined by commas, patterns are those of lmms-eval (`fnmatch`). Raises `UnknownNameError`.
+    """
+    whole = [name for name in (part.strip() for part in ",".join(names).split(",")) if name]
+    chosen = {task.name: task for name in whole for match in _matching(name) for task in suite.resolve(match)}
+    if not chosen:
+        raise UnknownNameError("No task is named. List them with: m4rag tasks")
+    return list(chosen.values())
+
+
+def _matching(pattern: str) -> list[str]:
+    """The names of tasks and groups that a pattern fits; a plain name is its own."""
+    if not set(pattern) & set("*?["):
+        return [pattern]
+    known = [*suite.groups(), *map(suite.tag, suite.groups()), *suite.all_tasks()]
+    if not (found := fnmatch.filter(known, pattern)):
+        raise UnknownNameError(f"No task or group fits {pattern!r}. List them with: m4rag tasks")
+    return found
+
+
+def datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting]]:
+    """The (data set, setting) pairs that a build is asked for: by axes or by task names."""
+    if options.tasks and (options.dataset or options.setting):
+        raise UnknownNameError("Name tasks, or --dataset and --setting, not both.")
+    if options.tasks:
+        chosen = resolve_all(options.tasks)
+    elif options.dataset:
+        chosen = suite.select(options.dataset, options.setting)
+    else:
+        raise UnknownNameError("Say what to build: task or group names, or --dataset with or without --setting.")
+    if not chosen:
+        dataset = suite.DATASETS[options.dataset]
+        searching = [name for name in dataset.settings[""] if suite.SETTINGS[name].retriever]
+        raise UnknownNameError(
+            f"{dataset.title} has no setting {options.setting!r}. Those that search: {', '.join(searching)}."
+        )
+    pairs = dict.fromkeys((task.dataset, task.setting) for task in chosen)
+    searching = [pair for pair in pairs if pair[1].retriever]
+    if not searching:
+        raise UnknownNameError("Nothing to build: the chosen settings search no corpus.")
+    return searching
