@@ -37,6 +37,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("textrag_oracle_bm25", "BM25, oracle query", "passages", "oracle", "bm25"),
         Setting("textrag_caption_bm25", "BM25, caption + question", "passages", "caption", "bm25"),
         Setting("textrag_question_bm25", "BM25, question", "passages", "question", "bm25"),
+        Setting("textrag_oracle_hybrid", "Hybrid, oracle query", "passages", "oracle", "hybrid"),
+        Setting("textrag_caption_hybrid", "Hybrid, caption + question", "passages", "caption", "hybrid"),
+        Setting("textrag_question_hybrid", "Hybrid, question", "passages", "question", "hybrid"),
     )
 }
 

@@ -28,6 +28,9 @@ RETRIEVERS = {
     "textrag_oracle_bm25": "bm25",
     "textrag_caption_bm25": "bm25",
     "textrag_question_bm25": "bm25",
+    "textrag_oracle_hybrid": "hybrid",
+    "textrag_caption_hybrid": "hybrid",
+    "textrag_question_hybrid": "hybrid",
 }
 
 
