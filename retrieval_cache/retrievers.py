@@ -100,7 +100,8 @@ class DenseRetriever:
     """`dense.DenseIndex` over any encoder behind the retriever interface."""
 
     components = ()
-    query_block = 256
+    # A pass over the index costs about as much as a hundred queries: it must serve many of them.
+    query_block = 8192
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
         from retrieval_cache.dense import index as dense

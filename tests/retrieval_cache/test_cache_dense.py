@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval_cache import CacheCorrupt, CorpusError, Passage, Query
-from retrieval_cache.dense import index as dense
+from retrieval_cache.dense import exact, shards
+from retrieval_cache.dense.index import DenseIndex
+from retrieval_cache.dense.nearest import error_bound, nearest
 
 
 class TableEncoder:
@@ -35,60 +40,138 @@ def world(passage_vectors, query_vectors):
     return encoder, [Passage(t, t, "", t, "en") for t in texts], [Query(t, t) for t in asked]
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 999), st.integers(1, 90), st.sampled_from([4, 7, 4096]), st.integers(1, 40))
-def test_search_equals_numpy(tmp_path_factory, seed, count, shard, k):
+def truth(vectors, asked, k):
+    """Best k by float64 inner products with the float16 vectors, rounded to float32; ties to the lower row."""
+    products = asked[:, None].astype(np.float64) * vectors.astype(np.float16).astype(np.float64)
+    scores = products.sum(axis=2).astype(np.float32)
+    order = np.stack([np.lexsort((np.arange(len(vectors)), -line))[:k] for line in scores])
+    return order, np.take_along_axis(scores, order, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 999),
+    st.integers(1, 150),
+    st.sampled_from([4, 7, 4096]),
+    st.sampled_from([1, 300, 1 << 20]),
+    st.integers(1, 40),
+    st.sampled_from(["faiss", "torch"]),
+)
+def test_search_equals_numpy(tmp_path_factory, seed, count, shard, block, k, through):
     random = np.random.default_rng(seed)
     # Few different small integers: many exact ties, which must go to the lower row.
     vectors = random.integers(-2, 3, (count, 4)).astype(np.float32)
     asked = random.integers(-2, 3, (5, 4)).astype(np.float32)
     asked[:, 0] = 1  # never zero
-    encoder, passages, queries = world(vectors, asked)
+    encoder, passages, _ = world(vectors, asked)
     folder = tmp_path_factory.mktemp("dense")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dense, "SHARD_ROWS", shard)
-        dense.DenseIndex.build(passages, encoder, folder)
-    rows, scores = dense.DenseIndex(folder, encoder).search(queries, k)
-    exact = asked.astype(np.float64) @ vectors.T.astype(np.float64)
-    for found, given_scores, truth in zip(rows, scores, exact, strict=True):
-        order = np.lexsort((np.arange(count), -truth))[:k]
-        assert found[: len(order)].tolist() == order.tolist()
-        assert given_scores[: len(order)].tolist() == truth[order].tolist()
-        assert (found[len(order) :] == -1).all() and np.isnan(given_scores[len(order) :]).all()
+        patch.setattr(shards, "SHARD_ROWS", shard)
+        patch.setattr(exact, "BLOCK_BYTES", block)
+        patch.setattr(exact, "_SCORES_AT_ONCE", 40)
+        if through == "torch":
+            patch.setattr(exact, "nearest", lambda found, device: nearest(found, "cpu:0"))
+        DenseIndex.build(passages, encoder, folder)
+        rows, scores = exact.exact_search(shards.Shards(folder, 4), asked, k)
+    expected_rows, expected_scores = truth(vectors, asked, k)
+    found = min(k, count)
+    assert rows[:, :found].tolist() == expected_rows.tolist()
+    assert scores[:, :found].tolist() == expected_scores.tolist()
+    assert (rows[:, found:] == -1).all() and np.isnan(scores[:, found:]).all()
 
 
-def test_search_does_not_depend_on_the_block(tmp_path):
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 60), st.sampled_from([1e-9, 1e-4, 1.0, 200.0]))
+def test_near_ties_are_ordered_by_their_exact_scores(tmp_path_factory, seed, k, length):
+    """Copies that differ in the last bit of one number: float32 sums cannot tell them apart."""
+    random = np.random.default_rng(seed)
+    vectors = np.repeat(random.normal(size=(3, 48)) * length, 40, axis=0).astype(np.float16)
+    places = (np.arange(120), random.integers(0, 48, 120))
+    vectors[places] = np.nextafter(vectors[places], np.float16(np.inf))
+    asked = random.normal(size=(4, 48)).astype(np.float32)
+    folder = tmp_path_factory.mktemp("dense")
+    for number in range(4):
+        shards.write_shard(folder / f"embeddings-0000{number}.npy", vectors[30 * number : 30 * number + 30])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "BLOCK_BYTES", 50 * 48 * 4)
+        rows, scores = exact.exact_search(shards.Shards(folder, 48), asked, k)
+    expected_rows, expected_scores = truth(vectors, asked, k)
+    assert rows.tolist() == expected_rows.tolist()
+    assert scores.tolist() == expected_scores.tolist()
+
+
+def test_equal_passages_beyond_the_candidates_are_all_looked_at(tmp_path):
+    """With more copies than candidates only the second pass can know the lowest rows."""
+    vectors = np.ones((500, 8), np.float32)
+    vectors[:100] = 0.5
+    encoder, passages, queries = world(vectors, np.ones((3, 8), np.float32))
+    DenseIndex.build(passages, encoder, tmp_path)
+    rows, scores = DenseIndex(tmp_path, encoder).search(queries, 5)
+    assert rows.tolist() == [[100, 101, 102, 103, 104]] * 3 and (scores == 8).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_float32_scores_keep_within_their_bound(device):
+    """ "cpu" is faiss, "cpu:0" is torch."""
+    random = np.random.default_rng(5)
+    block = random.normal(size=(400, 96)).astype(np.float32)
+    vectors = (10.0 ** random.uniform(-3, 3, (30, 1)) * random.normal(size=(30, 96))).astype(np.float32)
+    near, rows = nearest(vectors, device)(block, 7)
+    exact_scores = np.einsum("id,ijd->ij", vectors.astype(np.float64), block[rows].astype(np.float64))
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    bound = error_bound(96, norms, np.linalg.norm(block, axis=1).max())
+    assert (np.abs(near - exact_scores) <= bound[:, None]).all()
+    left_out = np.sort(vectors @ block.T, axis=1)[:, :-7]
+    assert (left_out <= near.min(axis=1, keepdims=True) + 2 * bound[:, None]).all()
+
+
+def test_search_depends_neither_on_the_block_of_queries_nor_on_the_device(tmp_path):
     random = np.random.default_rng(0)
     encoder, passages, queries = world(
         random.normal(size=(300, 32)).astype(np.float32), random.normal(size=(40, 32)).astype(np.float32)
     )
-    dense.DenseIndex.build(passages, encoder, tmp_path)
-    index = dense.DenseIndex(tmp_path, encoder)
+    DenseIndex.build(passages, encoder, tmp_path)
+    index = DenseIndex(tmp_path, encoder)
     rows, scores = index.search(queries, 5)
     for number, query in enumerate(queries):
         one_row, one_score = index.search([query], 5)
         assert one_row[0].tolist() == rows[number].tolist()
         assert one_score.tobytes() == scores[number].tobytes()
+    index._device = "cpu:0"  # through torch
+    again = index.search(queries, 5)
+    assert again[0].tobytes() == rows.tobytes() and again[1].tobytes() == scores.tobytes()
+
+
+def test_torch_is_not_imported_without_a_gpu(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; import numpy as np; from retrieval_cache.dense import nearest, exact\n"
+        "from retrieval_cache.dense.shards import Shards, write_shard\n"
+        "nearest._DRIVERS = (); folder = Path(sys.argv[1]); write_shard(folder / 'embeddings-00000.npy', np.eye(3))\n"
+        "exact.exact_search(Shards(folder, 3), np.eye(3, dtype=np.float32), 2, nearest.search_device())\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_zero_query_has_no_hits(tmp_path):
     encoder, passages, queries = world(np.eye(3, dtype=np.float32), np.zeros((1, 3), np.float32))
-    dense.DenseIndex.build(passages, encoder, tmp_path)
-    rows, scores = dense.DenseIndex(tmp_path, encoder).search(queries, 2)
+    DenseIndex.build(passages, encoder, tmp_path)
+    rows, scores = DenseIndex(tmp_path, encoder).search(queries, 2)
     assert rows.tolist() == [[-1, -1]] and np.isnan(scores).all()
 
 
 def test_finished_shards_are_kept_and_broken_ones_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(dense, "SHARD_ROWS", 4)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 4)
     encoder, passages, _ = world(np.eye(10, dtype=np.float32), np.eye(10, dtype=np.float32))
-    names = dense.DenseIndex.build(passages, encoder, tmp_path)
+    names = DenseIndex.build(passages, encoder, tmp_path)
     assert names == [f"embeddings-0000{i}.npy" for i in range(3)] and encoder.calls == 10
     (tmp_path / names[1]).write_bytes((tmp_path / names[1]).read_bytes()[:-8])
-    dense.DenseIndex.build(passages, encoder, tmp_path)
+    DenseIndex.build(passages, encoder, tmp_path)
     assert encoder.calls == 14
     (tmp_path / names[2]).write_bytes(b"")
     with pytest.raises(CacheCorrupt, match=names[2]):
-        dense.DenseIndex(tmp_path, encoder)
+        DenseIndex(tmp_path, encoder)
 
 
 def test_vectors_that_would_poison_the_index_are_refused(tmp_path):
@@ -96,4 +179,32 @@ def test_vectors_that_would_poison_the_index_are_refused(tmp_path):
     vectors[1, 1] = np.nan
     encoder, passages, _ = world(vectors, vectors)
     with pytest.raises(CorpusError, match="NaN or infinity for passage 'p1'"):
-        dense.DenseIndex.build(passages, encoder, tmp_path)
+        DenseIndex.build(passages, encoder, tmp_path)
+    vectors[1, 1] = 65_520  # would round to infinity
+    encoder, passages, _ = world(vectors, vectors)
+    with pytest.raises(CorpusError, match="beyond 65,504 for passage 'p1'"):
+        DenseIndex.build(passages, encoder, tmp_path)
+
+
+def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
+    shards.write_shard(tmp_path / "embeddings-00000.npy", np.eye(6))
+    opened = shards.Shards(tmp_path, 6)
+    path = tmp_path / "embeddings-00000.npy"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(CacheCorrupt, match="does not hold float16 vectors of 6"):
+        exact.exact_search(opened, np.eye(6, dtype=np.float32), 2)
+
+
+def test_blocks_and_rows_are_read_as_written(tmp_path):
+    vectors = np.arange(44, dtype=np.float16).reshape(11, 4)
+    for number, start in enumerate(range(0, 11, 3)):
+        shards.write_shard(tmp_path / f"embeddings-0000{number}.npy", vectors[start : start + 3])
+    opened = shards.Shards(tmp_path, 4)
+    assert len(opened) == 11
+    for max_rows, firsts in ((1, [0, 3, 6, 9]), (6, [0, 6]), (8, [0, 6]), (100, [0])):
+        read = [(first, block.copy()) for first, block in opened.blocks(max_rows)]
+        assert [first for first, _ in read] == firsts
+        assert np.concatenate([block for _, block in read]).tobytes() == vectors.tobytes()
+    wanted = np.array([2, 9, 10])
+    assert [first for first, _ in opened.blocks(3, wanted)] == [0, 9]
+    assert opened.take(wanted, 3).tolist() == vectors[wanted].tolist()

@@ -28,7 +28,7 @@ from retrieval_cache import (
     searches,
     verify,
 )
-from retrieval_cache.dense import index as dense
+from retrieval_cache.dense import shards
 from retrieval_cache.files import artefact_lock
 
 PACKAGE = Path(retrieval_cache.__file__).parent
@@ -37,9 +37,9 @@ BUILDER = """
 import json, sys
 from pathlib import Path
 from retrieval_cache import BuildSpec, Query, build_cache, default_spec, retrievers
-from retrieval_cache.dense import index as dense
+from retrieval_cache.dense import shards
 job = json.loads(sys.argv[1])
-retrievers.Bm25Retriever.query_block = retrievers.DenseRetriever.query_block = dense.SHARD_ROWS = 2
+retrievers.Bm25Retriever.query_block = retrievers.DenseRetriever.query_block = shards.SHARD_ROWS = 2
 queries = [Query(i, t, m, Path(p)) for i, t, m, p in job["queries"]]
 spec = BuildSpec("mini", "test", Path(job["corpus"]), default_spec(job["retriever"]),
                  Path(job["image_root"]), k=3)
@@ -96,7 +96,7 @@ class Killed(BaseException):
 def test_death_before_any_rename_loses_nothing_and_shows_nothing(world, tree, monkeypatch, name):
     """Die at the 1st, then at the 2nd, … file put in place, each time on top of what is left."""
     small_query_blocks(monkeypatch, 3)
-    monkeypatch.setattr(dense, "SHARD_ROWS", 3)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 3)
     build_cache(world.spec(name), world.queries, world.root.parent / "whole")
     replace_file, allowed = os.replace, 0
     while True:

@@ -1,0 +1,141 @@
+"""Embeddings on disk: shards of float16 vectors that are read block by block.
+
+`embeddings-00000.npy`, …: float16 [rows, dim] each, SHARD_ROWS rows and in the
+last the rest, written atomically, so a killed build loses one shard at most.
+The vectors of an index *are* the rounded ones: every score is computed from
+them, whatever the encoder gave. Rounding a vector moves each of its numbers by
+at most 2⁻¹¹ of itself.
+
+Blocks are read into buffers of fixed size with plain reads. Mapping the files
+into memory instead costs a page fault for every 4 KiB at each pass, and counts
+the whole index as resident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrieval_cache.files import atomic_file, reading
+from retrieval_cache.records import CacheCorrupt, CacheIncomplete
+
+SHARD_ROWS = 4096
+PATTERN = "embeddings-*.npy"
+
+
+@dataclass(frozen=True)
+class _Shard:
+    path: Path
+    first: int  # row of the index that its first row is
+    rows: int
+    offset: int  # bytes before the first vector
+
+
+class Shards:
+    """The embeddings of an index, opened; may be read by several threads at once."""
+
+    def __init__(self, folder: Path, dim: int) -> None:
+        """Look at the head of every shard. Raises CacheIncomplete without any, CacheCorrupt for a strange one."""
+        self.dim = dim
+        self._shards: list[_Shard] = []
+        for path in sorted(folder.glob(PATTERN)):
+            mapped = _mapped(path)
+            if mapped is None or mapped.shape[1] != dim:
+                raise _corrupt(path, dim)
+            self._shards.append(_Shard(path, len(self), len(mapped), mapped.offset))
+        if not self._shards:
+            raise CacheIncomplete(f"{folder} holds no embeddings.", "Build it again.")
+
+    def __len__(self) -> int:
+        return self._shards[-1].first + self._shards[-1].rows if self._shards else 0
+
+    def blocks(self, max_rows: int, wanted: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and vectors, float16 [rows, dim], of one block after the other.
+
+        A block is as many whole shards as `max_rows` allows, at least one. With
+        `wanted` (sorted rows), blocks that hold none of them are left out. The
+        array is a buffer that is filled anew: use it before taking the next.
+        The next block is read while this one is used; two buffers in all.
+        """
+        groups = [group for group in self._groups(max_rows) if wanted is None or _holds(group, wanted)]
+        longest = max((sum(shard.rows for shard in group) for group in groups), default=0)
+        buffers = [np.empty((longest, self.dim), np.float16) for _ in range(min(2, len(groups)))]
+        with ThreadPoolExecutor(1) as reader:
+            waiting = [reader.submit(self._read, group, buffer) for group, buffer in zip(groups, buffers, strict=False)]
+            for number, group in enumerate(groups):
+                yield group[0].first, waiting.pop(0).result()
+                if number + 2 < len(groups):
+                    waiting.append(reader.submit(self._read, groups[number + 2], buffers[number % 2]))
+
+    def take(self, rows: np.ndarray, max_rows: int) -> np.ndarray:
+        """The vectors of some rows (sorted, int64 [n]), float32 [n, dim]."""
+        taken = np.empty((len(rows), self.dim), np.float32)
+        for first, block in self.blocks(max_rows, rows):
+            low, high = np.searchsorted(rows, (first, first + len(block)))
+            taken[low:high] = block[rows[low:high] - first]
+        return taken
+
+    def _groups(self, max_rows: int) -> Iterator[list[_Shard]]:
+        group: list[_Shard] = []
+        for shard in self._shards:
+            if group and shard.first + shard.rows - group[0].first > max_rows:
+                yield group
+                group = []
+            group.append(shard)
+        yield group
+
+    def _read(self, group: list[_Shard], buffer: np.ndarray) -> np.ndarray:
+        filled = 0
+        for shard in group:
+            part = buffer[filled : filled + shard.rows]
+            with reading(shard.path), shard.path.open("rb", buffering=0) as file:
+                file.seek(shard.offset)
+                if _read_whole(file, memoryview(part).cast("B")) < part.nbytes:
+                    raise _corrupt(shard.path, self.dim)
+            filled += shard.rows
+        return buffer[:filled]
+
+
+def write_shard(path: Path, vectors: np.ndarray) -> None:
+    """Write vectors [rows, dim], rounded to float16 (which must be able to hold them)."""
+    with atomic_file(path) as file:
+        np.save(file, vectors.astype(np.float16), allow_pickle=False)
+
+
+def is_shard(path: Path, rows: int, dim: int) -> bool:
+    """Whether a whole shard of this shape lies at `path`."""
+    mapped = _mapped(path) if path.exists() else None
+    return mapped is not None and mapped.shape == (rows, dim)
+
+
+def _mapped(path: Path) -> np.memmap | None:
+    """The shard mapped for a look at its shape (no vector is read); None if it is none or cut off."""
+    try:
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        return None
+    return shard if shard.ndim == 2 and len(shard) and shard.dtype == np.float16 else None
+
+
+def _holds(group: list[_Shard], wanted: np.ndarray) -> bool:
+    low, high = np.searchsorted(wanted, (group[0].first, group[-1].first + group[-1].rows))
+    return bool(high > low)
+
+
+def _read_whole(file, buffer: memoryview) -> int:
+    """Fill `buffer` (one read may give less); returns the bytes read."""
+    filled = 0
+    while filled < len(buffer) and (got := file.readinto(buffer[filled:])):
+        filled += got
+    return filled
+
+
+def _corrupt(path: Path, dim: int) -> CacheCorrupt:
+    return CacheCorrupt(
+        f"{path} does not hold float16 vectors of {dim} numbers.",
+        "Delete the folder it lies in and build again.",
+    )
