@@ -29,6 +29,7 @@ from retrieval_cache import (
     last_change,
     retriever_names,
 )
+from retrieval_cache.corpus.files import SUFFIXES
 
 
 def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
@@ -74,28 +75,31 @@ def corpus_path(dataset: Dataset) -> Path | None:
     home = sources.home(dataset)
     if home is None:
         return None
-    found = [home / name for name in ("corpus.jsonl", "corpus.jsonl.gz") if (home / name).is_file()]
-    return found[0] if found else None
+    found = [home / f"corpus{suffix}" for suffix in SUFFIXES if (home / f"corpus{suffix}").is_file()]
+    return found[0] if found else home / "corpus" if (home / "corpus").is_dir() else None
 
 
 def build_spec(
     dataset: Dataset,
     setting: Setting,
     *,
-    corpus: Path | None = None,
+    corpus: Path | str | None = None,
     retriever: str | None = None,
     k: int = TOP_K,
     chunker: ChunkerSpec | None = None,
+    max_broken: int | float = 0,
 ) -> BuildSpec:
     """What to build for a setting. Raises `DataError` if no corpus is known or it is missing."""
-    path = corpus or corpus_path(dataset)
-    if path is None:
+    own = corpus_path(dataset)
+    named = corpus or own
+    if named is None:
         raise DataError(
             f"No corpus lies with {dataset.title}. Name one: "
             f"m4rag cache build --dataset {dataset.key} --setting {setting.name} --corpus FILE.jsonl.gz"
         )
-    if not path.is_file():
-        raise DataError(f"The corpus {path} is not a file.")
+    path = Path(named)
+    if not path.exists():
+        raise DataError(f"The corpus {path} is not there. Correct the path.")
     name = retriever or str(dataset.retriever(setting))
     if name not in retriever_names():
         raise DataError(
@@ -106,11 +110,17 @@ def build_spec(
         dataset=dataset.key,
         setting=setting.name,
         corpus=path,
-        image_root=path.parent if setting.query == "image" else None,
+        image_root=_image_root(path, own) if setting.query == "image" else None,
         retriever=default_spec(name),
         chunker=chunker or ChunkerSpec(),
         k=k,
+        max_broken=max_broken,
     )
+
+
+def _image_root(corpus: Path, own: Path | None) -> Path:
+    """Relative image paths start at the data set's own folder, or at the one that the user's corpus is in or is."""
+    return corpus if corpus.is_dir() and corpus != own else corpus.parent
 
 
 def open_cache(dataset_key: str, setting_name: str) -> Cache:

@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from retrieval_cache.checks import checked_queries, count_unmatched, refuse_empty
 from retrieval_cache.chunking.chunker import Chunker, chunker_libraries
-from retrieval_cache.corpus.articles import ArticleReader, read_articles
-from retrieval_cache.corpus.known import corpus_sha256, known_corpus_sha256
+from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
+from retrieval_cache.corpus.files import open_corpus
+from retrieval_cache.corpus.known import known_corpus_sha256
 from retrieval_cache.files import (
     Progress,
     artefact_lock,
@@ -81,6 +80,7 @@ class Build:
         sources: Sequence[Path] = (),
     ) -> None:
         self.spec, self.root, self.progress, self.sources = spec, root, progress, sources
+        self.corpus = open_corpus(spec.corpus)
         self.retriever: Retriever = make_retriever(spec.retriever)
         self.queries = checked_queries(queries, self.retriever.uses_images)
         if spec.image_root is not None and not self.retriever.uses_images:
@@ -138,38 +138,39 @@ class Build:
 
     def _passages(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Cut the corpus if need be; returns its meta.json and the versions that shaped it."""
-        corpus, chunker = self.spec.corpus, self.spec.chunker
+        corpus, chunker = self.corpus, self.spec.chunker
         sha = known_corpus_sha256(corpus, self.root)
         libraries = chunker_libraries(chunker)
         key = passages_key(sha, chunker, libraries)
         folder = passages_folder(self.root, key)
 
         def make() -> tuple[list[str], dict[str, Any]]:
-            self.progress(f"passages: cutting {corpus}")
-            reader = read_articles(corpus)
+            self.progress(f"passages: cutting {corpus.address}")
+            reader = read_articles(corpus, self.spec.max_broken, self.progress)
             count = write_passages(folder / PASSAGES_FILE, self._cut(reader, sha))
-            counts = {"articles": reader.read, "skipped": reader.skipped, "broken": reader.broken}
+            counts = {"articles": reader.read, "skipped": reader.skipped, "broken": reader.broken.total()}
             return [PASSAGES_FILE], {"sha256": sha, **counts, "passages": count}
 
         meta = complete(self.root, folder, key, make, self.progress, self.sources)
         facts = meta["facts"]
+        # The passages may have been cut by a build that allowed more.
+        check_broken(facts["broken"], facts["articles"] + facts["skipped"], self.spec.max_broken, corpus.address)
         self.progress(
             f"passages: {facts['passages']:,} from {facts['articles']:,} articles "
-            f"({facts['skipped']:,} pages without content left out)"
+            f"({facts['skipped']:,} pages without content and {facts['broken']:,} broken lines left out)"
         )
         if not facts["passages"]:
-            raise CorpusError(f"{corpus} gives no passage.", "Check that it is the right file.")
+            raise CorpusError(f"{corpus.address} gives no passage.", "Check that it is the right file.")
         return meta, libraries
 
     def _cut(self, reader: ArticleReader, sha: str) -> Iterator[Passage]:
-        """The passages of a corpus, which must still have its sha256 after the last of them."""
+        """The passages of a corpus, whose bytes must be those that the sha256 was computed from."""
         chunker = Chunker(self.spec.chunker)
-        articles = tqdm(reader, "cutting articles", delay=2, disable=None)
+        articles = reader.with_bar("cutting articles")
         for passages in ordered_map(lambda article: list(chunker.passages(article)), articles):
             yield from passages
-        # The key was computed from that sha256: other passages must not be filed under it.
-        if corpus_sha256(reader.path) != sha:
-            raise CorpusError(f"the corpus file {reader.path} changed while it was being read.", "Build again.")
+        if reader.sha256 != sha:
+            raise CorpusError(f"the corpus {reader.corpus.address} changed while it was being read.", "Build again.")
 
     def _manifest(self, passages: dict[str, Any], libraries: dict[str, str]) -> Manifest:
         """The manifest, complete but for its entry of the hits file."""
@@ -182,7 +183,7 @@ class Build:
             k=spec.k,
             retriever=spec.retriever,
             chunker=spec.chunker,
-            corpus=passages["facts"],
+            corpus={**passages["facts"], "source": self.corpus.source},
             queries={"sha256": asked, "count": len(self.queries)},
             images={"passages": None, "queries": None},
             libraries={

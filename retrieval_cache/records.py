@@ -190,21 +190,26 @@ class ChunkerSpec:
 class BuildSpec:
     """Everything a build needs beside the queries.
 
-    `image_root` is the folder that relative image paths of the corpus start
-    from; None indexes passages without their images.
+    `corpus` is a file, a folder of files or an address on the hub
+    (`corpus.files`), `max_broken` how many of its lines may be broken and left
+    out: a number (int) or a share of all (float below 1). `image_root` is the
+    folder that relative image paths of the corpus start from; None indexes
+    passages without their images.
     """
 
     dataset: str
     setting: str
-    corpus: Path
+    corpus: Path | str
     retriever: RetrieverSpec
     image_root: Path | None = None
     chunker: ChunkerSpec = field(default_factory=ChunkerSpec)
     k: int = 5
+    max_broken: int | float = 0
 
     def __post_init__(self) -> None:
         check_name("dataset", self.dataset)
         check_name("setting", self.setting)
+        check_max_broken(self.max_broken)
         if not 1 <= self.k <= 1000:
             raise ValueError(f"k is {self.k}; give 1 to 1000 passages per query")
 
@@ -232,6 +237,13 @@ def check_name(what: str, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{what} is {name!r}; use small letters, digits and '_' only")
     return name
+
+
+def check_max_broken(limit: int | float) -> int | float:
+    """Return `limit` if it is a number of lines or a share of them, else raise ValueError."""
+    if limit < 0 or (isinstance(limit, float) and not limit < 1) or isinstance(limit, bool):
+        raise ValueError(f"max_broken is {limit}; give a number of lines (int) or a share of them (float below 1)")
+    return limit
 
 
 def canonical_json(value: Any) -> str:

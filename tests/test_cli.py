@@ -150,6 +150,30 @@ def test_a_corpus_that_tasks_would_not_read_is_refused_before_anything_is_built(
     assert run(capsys, *build, str(other))[0] == 0
 
 
+def test_broken_lines_of_a_corpus_are_left_out_where_that_is_asked_for(capsys, cvqa):
+    build = ("cache", "build", "m4rag_cvqa_textrag_question_bm25")
+    with (cvqa / "corpus.jsonl").open("a", encoding="utf-8") as corpus:
+        corpus.write("no article\n")
+    code, _, err = run(capsys, *build)
+    assert code == 1 and "corpus.jsonl:" in err and "not JSON" in err
+    code, _, err = run(capsys, *build, "--max-broken", "20%")
+    assert code == 0 and "m4rag: left out: " not in err and "left out: " in err
+    assert "1 broken lines left out" in run(capsys, "cache", "info")[1]
+    for limit in ("-1", "100%", "some", "1.5"):
+        with pytest.raises(SystemExit):
+            run(capsys, *build, "--max-broken", limit)
+
+
+def test_a_folder_of_shards_may_lie_where_the_corpus_does(capsys, cvqa):
+    build = ("cache", "build", "m4rag_cvqa_textrag_question_bm25")
+    assert run(capsys, *build)[0] == 0
+    (cvqa / "corpus").mkdir()
+    (cvqa / "corpus.jsonl").rename(cvqa / "corpus" / "part-0.jsonl")
+    code, out, err = run(capsys, *build)
+    assert code == 0 and "cutting" not in err  # the same bytes, hence the same passages
+    assert run(capsys, *build, "--corpus", str(cvqa / "corpus"))[1] == out
+
+
 def test_another_k_is_built_and_said_not_to_be_read(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
     build = ("cache", "build", "--dataset", "mini", "--setting", "textrag_question_bm25")

@@ -10,6 +10,7 @@ from m4rag_tasks.cli_cache.build import cache_build, cache_merge
 from m4rag_tasks.cli_cache.look import cache_info, cache_verify
 
 MAX_K = 1000
+CORPUS_HELP = "articles: a JSONL file, plain or compressed (gz, bz2, xz, zst), a Parquet file or a folder of such files"
 
 
 def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +60,14 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
     from retrieval_cache import retriever_names
 
     _add_tasks(action)
-    action.add_argument("--corpus", type=Path, help="articles as JSONL, plain or .gz (default: the data set's own)")
+    action.add_argument("--corpus", help=f"{CORPUS_HELP} (default: the data set's own)")
+    action.add_argument(
+        "--max-broken",
+        type=_lines,
+        default=0,
+        metavar="N|N%",
+        help="leave out up to N broken lines of the corpus, or N percent of all (default: the first one stops)",
+    )
     action.add_argument(
         "--retriever",
         choices=retriever_names(),
@@ -75,3 +83,14 @@ def _passages(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_K:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_K}")
     return int(text)
+
+
+def _lines(text: str) -> int | float:
+    """ "20" → 20 lines, "0.5%" → the share 0.005."""
+    from retrieval_cache.records import check_max_broken
+
+    try:
+        limit = float(text.removesuffix("%")) / 100 if text.endswith("%") else int(text)
+        return check_max_broken(limit)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines, nor a percentage below 100") from error

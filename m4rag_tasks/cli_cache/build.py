@@ -97,6 +97,7 @@ def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Name
         retriever=options.retriever,
         k=options.k,
         chunker=_chunker(options),
+        max_broken=options.max_broken,
     )
     _refuse_another_corpus(dataset, spec.corpus)
     if setting.query in ("oracle", "caption"):
@@ -117,13 +118,13 @@ def _chunker(options: argparse.Namespace) -> ChunkerSpec:
         raise DataError(f"{error}. These are --max-tokens, --overlap and --tokenizer.") from error
 
 
-def _refuse_another_corpus(dataset: suite.Dataset, corpus: Path) -> None:
+def _refuse_another_corpus(dataset: suite.Dataset, corpus: Path | str) -> None:
     """Raise `DataError` for a corpus whose cache no task would read."""
     from m4rag_tasks import retrieval
     from retrieval_cache import known_corpus_sha256
 
     own, root = retrieval.corpus_path(dataset), retrieval.cache_root()
-    if own is None or own.samefile(corpus) or known_corpus_sha256(own, root) == known_corpus_sha256(corpus, root):
+    if own is None or own == corpus or known_corpus_sha256(own, root) == known_corpus_sha256(corpus, root):
         return
     raise DataError(
         f"Tasks of {dataset.title} read caches of the corpus that lies with it, {own}, and would not read one of"

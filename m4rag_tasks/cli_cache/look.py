@@ -56,7 +56,8 @@ def _described(entry: CacheEntry) -> str:
         f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
         f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing),"
         f" {manifest.corpus['passages']} passages of {manifest.chunker.max_tokens} tokens"
-        f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]})"
+        f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]},"
+        f" {manifest.corpus['broken']} broken lines left out)"
     )
 
 

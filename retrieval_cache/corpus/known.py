@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from retrieval_cache.corpus.files import Corpus, corpus_id, open_corpus
 from retrieval_cache.files import file_sha256, read_json, write_json
 from retrieval_cache.records import CacheCorrupt, CacheWriteError, CorpusError
 
@@ -28,20 +29,19 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _in_process: dict[str, dict[str, Any]] = {}
 
 
-def corpus_sha256(path: Path) -> str:
-    """Hex sha256 of a corpus file, read now. Raises CorpusError if it cannot be read."""
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+def known_corpus_sha256(corpus: Path | str | Corpus, root: Path) -> str:
+    """Hex sha256 of a corpus (`files.corpus_id`): what is known of its files, as far as it is known.
 
-
-def known_corpus_sha256(path: Path, root: Path) -> str:
-    """Hex sha256 of a corpus file, as noted for its path, size and times.
-
-    Looks in this process, then in the note below the cache root `root`, and notes
-    what it had to compute. Raises CorpusError if the file cannot be read.
+    A file of this machine is looked up by path, size and times, in this process,
+    then in the note below the cache root `root`; what had to be computed is noted.
+    A file of the hub brings the id of its content. Raises CorpusError if a file
+    cannot be read.
     """
+    files = open_corpus(corpus).files
+    return corpus_id([file.content_id or f"sha256:{_known_sha256(Path(file.name), root)}" for file in files])
+
+
+def _known_sha256(path: Path, root: Path) -> str:
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     before = _stamp(path)
     for noted in (_in_process, _read(root)):
@@ -49,13 +49,20 @@ def known_corpus_sha256(path: Path, root: Path) -> str:
         if isinstance(entry, dict) and before.items() <= entry.items() and _is_sha256(entry.get("sha256")):
             _in_process[name] = entry
             return entry["sha256"]
-    entry = {**before, "sha256": corpus_sha256(path)}
+    entry = {**before, "sha256": _sha256(path)}
     if _stamp(path) == before and time.time_ns() - before["mtime_ns"] > SETTLED_NS:
         _in_process[name] = entry
         # A root that cannot be written to: the next process reads the file again.
         with contextlib.suppress(CacheWriteError):
             write_json(root / KNOWN_FILE, {**_read(root), name: entry})
     return entry["sha256"]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _stamp(path: Path) -> dict[str, int]:

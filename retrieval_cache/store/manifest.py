@@ -9,7 +9,8 @@ The key covers dataset, setting, k, retriever, chunker, images, libraries, the
 sha256 of the corpus, the sha256 and count of the queries. It does not cover
 what came out: `files`, which opening and `verify` compare with the files
 themselves, the number of passages, which opening counts, and the figures
-`articles`, `skipped`, `broken`, `unmatched` and those `measured`, which nothing checks.
+`articles`, `skipped`, `broken`, `unmatched` and those `measured`, which nothing checks, nor
+where the corpus came from (`source`).
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """Everything recorded about one set of hits.
 
-    `corpus`: sha256 of the corpus file, counts of articles, skipped pages, broken
-    lines left out and passages. `queries`: sha256 over ids and digests, count, and `unmatched`, the
+    `corpus`: sha256 of the corpus, counts of articles, skipped pages, broken lines
+    left out and passages, and `source`, the address on the hub that the build was
+    given (None: files of its own). `queries`: sha256 over ids and digests, count, and `unmatched`, the
     number of queries whose best score is 0. `images`: sha256 over the pictures
     of passages and queries, None where none were used. `libraries`: versions
     per stage. `files`: sha256 and size in bytes. `measured`: figures of this
@@ -182,7 +184,14 @@ _SHAPE = {
         "params": _Each((str, int, float, bool, type(None))),
     },
     "chunker": {"max_tokens": int, "overlap": int, "tokenizer": str},
-    "corpus": {"sha256": _HEX64, "articles": int, "skipped": int, "broken": int, "passages": int},
+    "corpus": {
+        "sha256": _HEX64,
+        "articles": int,
+        "skipped": int,
+        "broken": int,
+        "passages": int,
+        "source": _Optional(str),
+    },
     "queries": {"sha256": _HEX64, "count": int, "unmatched": int},
     "images": {"passages": _Optional(_HEX64), "queries": _Optional(_HEX64)},
     "libraries": {"passages": _Each(str), "index": _Each(str), "search": _Each(str)},

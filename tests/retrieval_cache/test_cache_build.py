@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import subprocess
 import sys
 from dataclasses import replace
@@ -32,7 +33,7 @@ def test_each_retriever_finds_the_article_asked_for(world, name):
     assert [cache.hits(q)[0].article_id for q in world.queries] == [f"a{i}" for i in range(8)]
     assert verify(cache.folder) == []
     assert cache.manifest.corpus | {"sha256": ""} == {
-        "sha256": "", "articles": 8, "skipped": 1, "broken": 0, "passages": 8
+        "sha256": "", "articles": 8, "skipped": 1, "broken": 0, "passages": 8, "source": None
     }  # fmt: skip
     assert (cache.manifest.images["queries"] is not None) == (name == "pixel")
 
@@ -128,13 +129,41 @@ def test_unusable_corpora_are_refused(world, tmp_path):
     assert not list(world.root.rglob("*.tmp"))
 
 
+def test_broken_lines_may_be_allowed_and_do_not_change_the_key(world, tree):
+    whole = world.build().key
+    with world.corpus.open("a", encoding="utf-8") as file:
+        file.write("broken\n")
+    with pytest.raises(CorpusError, match=r"articles\.jsonl:10: not JSON"):
+        world.build()
+    said = []
+    cache = build_cache(world.spec(max_broken=0.2), world.queries, world.root, said.append)
+    assert cache.manifest.corpus["broken"] == 1 and cache.key != whole
+    assert any("articles.jsonl:10: not JSON" in line for line in said)
+    assert world.build(max_broken=1).key == cache.key
+    # The passages are there, and still may not be used by a build that allows none.
+    with pytest.raises(CorpusError, match="1 of 10 lines are broken, more than the 0 allowed"):
+        world.build()
+
+
+def test_a_folder_of_shards_is_a_corpus(world, tree):
+    lines = world.corpus.read_bytes().splitlines(keepends=True)
+    folder = world.corpus.with_name("shards")
+    folder.mkdir()
+    (folder / "0.jsonl").write_bytes(b"".join(lines[:4]))
+    (folder / "1.jsonl.gz").write_bytes(gzip.compress(b"".join(lines[4:])))
+    cache, one = world.build(corpus=folder), world.build()
+    assert cache.key != one.key
+    assert [cache.ranking(q.id) for q in world.queries] == [one.ranking(q.id) for q in world.queries]
+    assert str(folder) not in (cache.folder / "manifest.json").read_text()
+
+
 def test_a_corpus_that_changes_while_it_is_read_is_refused(world, tree, monkeypatch):
     good = world.corpus.read_text()
     cut = build_module.ArticleReader.__iter__
 
     def changing(reader):
-        yield from cut(reader)
         world.corpus.write_text(good.replace("beef dish", "meat dish"))
+        yield from cut(reader)
 
     with monkeypatch.context() as patch:
         patch.setattr(build_module.ArticleReader, "__iter__", changing)

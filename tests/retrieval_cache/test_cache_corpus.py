@@ -93,3 +93,63 @@ def test_missing_and_truncated_files(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(CorpusError, match="cannot be read after line"):
         list(read_articles(path))
+
+
+def ten_lines(tmp_path):
+    """Six articles, a page without content and three broken lines: 3, 5 and 9."""
+    rows = [article_row(number, "en", "T", "x") for number in range(10)]
+    rows[2] = "{not json"
+    rows[4] = {**rows[4], "id": "a1"}
+    rows[6]["content"] = ""
+    rows[8] = {**rows[8], "url": "nowhere"}
+    return write(tmp_path / "a.jsonl", *rows)
+
+
+def test_broken_lines_are_left_out_listed_and_counted_by_kind(tmp_path):
+    path, said = ten_lines(tmp_path), []
+    reader = read_articles(path, max_broken=3, progress=said.append)
+    assert [article.id for article in reader] == ["a0", "a1", "a3", "a5", "a7", "a9"]
+    assert (reader.read, reader.skipped) == (6, 1)
+    assert reader.broken == {"not_json": 1, "duplicate_id": 1, "bad_url": 1}
+    assert [line.split(":")[2].split(" ")[0] for line in said] == ["3", "5", "9"]
+    assert said[1] == f"left out: {path}:5 (id 'a1'): duplicate id: line 2 has it already."
+
+
+def test_reading_stops_at_the_first_line_too_many(tmp_path):
+    path, found = ten_lines(tmp_path), []
+    with pytest.raises(
+        CorpusError, match=r"a\.jsonl:5 .*makes 2 broken lines \(1 not_json, 1 duplicate_id\)"
+    ) as caught:
+        found.extend(article.id for article in read_articles(path, max_broken=1))
+    assert "more than the 1 allowed" in str(caught.value)
+    assert len(list(read_articles(path, max_broken=None))) == 6
+
+
+@pytest.mark.parametrize("share, allowed", [(0.0, False), (0.29, False), (0.3, True), (0.999, True)])
+def test_a_share_counts_against_all_lines(tmp_path, share, allowed):
+    reader = read_articles(ten_lines(tmp_path), max_broken=share)
+    if allowed:
+        assert len(list(reader)) == 6
+    else:
+        with pytest.raises(
+            CorpusError, match=rf"3 of 10 lines are broken \(1 not_json, .*\), more than the {share:g} of all"
+        ):
+            list(reader)
+
+
+@pytest.mark.parametrize("limit", [-1, -0.1, 1.0, 2.5, float("nan"), float("inf"), True])
+def test_limits_that_mean_nothing_are_refused(tmp_path, limit):
+    with pytest.raises(ValueError, match="max_broken is"):
+        read_articles(tmp_path / "a.jsonl", max_broken=limit)
+
+
+def test_a_broken_line_does_not_take_its_id_with_it(tmp_path):
+    path = write(tmp_path / "a.jsonl", {**GOOD, "content": 3}, GOOD)
+    assert [article.id for article in read_articles(path, max_broken=1)] == ["a1"]
+
+
+def test_only_the_first_broken_lines_are_listed(tmp_path):
+    path, said = write(tmp_path / "a.jsonl", *["x"] * 100, GOOD), []
+    reader = read_articles(path, max_broken=100, progress=said.append)
+    assert len(list(reader)) == 1 and reader.broken == {"not_json": 100}
+    assert len(said) == 21 and "no longer listed" in said[-1]
