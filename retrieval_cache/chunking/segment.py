@@ -10,12 +10,18 @@ from __future__ import annotations
 from icu4py import icu_version
 from icu4py.breakers import CharacterBreaker, SentenceBreaker, WordBreaker
 
+from retrieval_cache.chunking.full_stops import unambiguous
+
 Span = tuple[int, int]
 
 
 def sentences(text: str, language: str) -> list[Span]:
-    """Sentence spans that cover `text` without gaps; unknown languages use the root rules."""
-    return _spans(SentenceBreaker(text, language))
+    """Sentence spans that cover `text` without gaps; unknown languages use the root rules.
+
+    A line break always ends one. Thai and Lao mark no sentence ends, so there a
+    paragraph is one sentence.
+    """
+    return _spans(SentenceBreaker(unambiguous(text, language), language))
 
 
 def words(text: str, language: str) -> list[Span]:

