@@ -15,7 +15,8 @@ _ALL = "dr prof mr mrs ms st vs cf gen col lt sgt capt hon rev ph.d fr jr sr"
 # A number follows these: "p. 12", "No. 5". Before a word they are taken for words ("No. He …").
 _BEFORE_NUMBERS = (
     "no nos nr núm num n° nº n p pp pg pag pág págs hlm hal s str sid vol bd t tom fig figs abb obr ill art arts ch "
-    "chap cap sec § ver ca c circa cca tel č čj uimh lch рис стр с гл т ст п ч № бр тел ок около пр прибл est approx aprox"
+    "chap cap sec § ver ca c circa cca tel č čj uimh lch рис стр с гл т ст п ч № бр тел ок около пр прибл "
+    "est approx aprox"
 )
 BEFORE_NUMBERS = frozenset(_BEFORE_NUMBERS.split())
 
