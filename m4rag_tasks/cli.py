@@ -79,8 +79,7 @@ def check_language(options: argparse.Namespace) -> int:
 def pin(options: argparse.Namespace) -> int:
     from m4rag_tasks import revisions, sources
 
-    named = {dataset.hub_id for dataset in suite.DATASETS.values() if dataset.hub_id} | {sources.KNOWLEDGE_BASE_ID}
-    for hub_id, commit in revisions.pin(named).items():
+    for hub_id, commit in revisions.pin(sources.HUB_IDS).items():
         print(f"{hub_id} {commit}")
     return 0
 

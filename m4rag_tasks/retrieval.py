@@ -20,6 +20,7 @@ from retrieval_cache import (
     Cache,
     CacheError,
     ChunkerSpec,
+    CorpusError,
     Query,
     Wanted,
     default_spec,
@@ -29,7 +30,7 @@ from retrieval_cache import (
     last_change,
     retriever_names,
 )
-from retrieval_cache.corpus.files import SUFFIXES
+from retrieval_cache.corpus.files import SUFFIXES, open_corpus
 
 
 def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
@@ -71,7 +72,7 @@ def queries(dataset: Dataset, setting: Setting) -> Iterator[Query]:
 
 
 def corpus_path(dataset: Dataset) -> Path | None:
-    """The corpus that lies with a data set; None where it has to be named when building."""
+    """The corpus that lies with a data set, a file or the folder `corpus`; None where there is none."""
     home = sources.home(dataset)
     if home is None:
         return None
@@ -89,17 +90,12 @@ def build_spec(
     chunker: ChunkerSpec | None = None,
     max_broken: int | float = 0,
 ) -> BuildSpec:
-    """What to build for a setting. Raises `DataError` if no corpus is known or it is missing."""
+    """What to build for a setting, by default from the corpus that lies with the data set, else from the hub's.
+
+    Raises `DataError` if the corpus is missing or the retriever cannot be run.
+    """
     own = corpus_path(dataset)
-    named = corpus or own
-    if named is None:
-        raise DataError(
-            f"No corpus lies with {dataset.title}. Name one: "
-            f"m4rag cache build --dataset {dataset.key} --setting {setting.name} --corpus FILE.jsonl.gz"
-        )
-    path = Path(named)
-    if not path.exists():
-        raise DataError(f"The corpus {path} is not there. Correct the path.")
+    named = _existing(corpus) if corpus else own or _hub_corpus(dataset, setting)
     name = retriever or str(dataset.retriever(setting))
     if name not in retriever_names():
         raise DataError(
@@ -109,8 +105,8 @@ def build_spec(
     return BuildSpec(
         dataset=dataset.key,
         setting=setting.name,
-        corpus=path,
-        image_root=_image_root(path, own) if setting.query == "image" else None,
+        corpus=named,
+        image_root=_image_root(named, own) if setting.query == "image" else None,
         retriever=default_spec(name),
         chunker=chunker or ChunkerSpec(),
         k=k,
@@ -118,8 +114,29 @@ def build_spec(
     )
 
 
-def _image_root(corpus: Path, own: Path | None) -> Path:
+def _existing(corpus: Path | str) -> Path | str:
+    if isinstance(corpus, str) and "://" in corpus:
+        return corpus
+    if not Path(corpus).exists():
+        raise DataError(f"The corpus {corpus} is not there. Correct the path.")
+    return Path(corpus)
+
+
+def _hub_corpus(dataset: Dataset, setting: Setting) -> str:
+    """Address of the hub's corpus, at a commit. Raises `DataError` where the hub cannot be asked."""
+    try:
+        return str(open_corpus(sources.hub_corpus(dataset)).source)
+    except CorpusError as error:
+        raise DataError(
+            f"No corpus lies with {dataset.title}, and {error.message} Name one: "
+            f"m4rag cache build --dataset {dataset.key} --setting {setting.name} --corpus FILE.jsonl.gz"
+        ) from error
+
+
+def _image_root(corpus: Path | str, own: Path | None) -> Path | None:
     """Relative image paths start at the data set's own folder, or at the one that the user's corpus is in or is."""
+    if not isinstance(corpus, Path):
+        return None  # the hub's articles name images by their urls
     return corpus if corpus.is_dir() and corpus != own else corpus.parent
 
 
@@ -165,7 +182,7 @@ def _find_cache(dataset: Dataset, setting: Setting) -> Cache:
         k=TOP_K,
         corpus_sha256=known_corpus_sha256(corpus, root) if compared else None,
     )
-    return find_cache(root, wanted, fix=f"Build it: {build_command(dataset, setting, corpus)}")
+    return find_cache(root, wanted, fix=f"Build it: {build_command(dataset, setting)}")
 
 
 def chosen_cache(dataset_key: str, setting_name: str) -> Path | None:
@@ -181,9 +198,8 @@ def chosen_cache(dataset_key: str, setting_name: str) -> Path | None:
         return None
 
 
-def build_command(dataset: Dataset, setting: Setting, corpus: Path | None) -> str:
+def build_command(dataset: Dataset, setting: Setting) -> str:
     """The command that builds the cache of a setting; what has to be chosen stands in capitals."""
-    named = "" if corpus else " --corpus FILE.jsonl.gz"
     # The setting's own retriever may be one that this version cannot run.
     chosen = "" if dataset.retriever(setting) in retriever_names() else " --retriever NAME"
-    return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{chosen}{named}"
+    return f"m4rag cache build --dataset {dataset.key} --setting {setting.name}{chosen}"

@@ -28,6 +28,7 @@ from platformdirs import user_cache_path
 from m4rag_tasks.errors import DataError
 from m4rag_tasks.revisions import revision
 from m4rag_tasks.suite import DATASETS, Dataset
+from retrieval_cache.corpus.hub import hub_address
 
 if TYPE_CHECKING:
     import datasets
@@ -36,7 +37,10 @@ DATA_VARIABLE = "M4RAG_DATA"
 CACHE_VARIABLE = "M4RAG_CACHE"
 MINI_FOLDER = Path(__file__).parent / "mini" / "data"
 KNOWLEDGE_BASE_ID = "worldcuisines/food-kb-v1.1"
-HUB_IDS = frozenset({KNOWLEDGE_BASE_ID, *(dataset.hub_id for dataset in DATASETS.values() if dataset.hub_id)})
+CORPUS_ID = "davidanugraha/M4-RAG"
+HUB_IDS = frozenset(
+    {KNOWLEDGE_BASE_ID, CORPUS_ID, *(dataset.hub_id for dataset in DATASETS.values() if dataset.hub_id)}
+)
 """What is read from the hub: all that `M4RAG_REVISIONS` may name."""
 _BUILDERS = {".parquet": "parquet", ".jsonl": "json"}
 
@@ -96,6 +100,12 @@ def home(dataset: Dataset) -> Path | None:
     """The data set's own folder in the local copy, with its contexts, images and corpus; None on the hub."""
     folder = data_folder(dataset)
     return (folder / dataset.local[0]).parent if folder else None
+
+
+def hub_corpus(dataset: Dataset) -> str:
+    """Address of a data set's corpus on the hub, at the pinned revision: the configuration is named like its folder."""
+    place = Path(dataset.local[0]).parent.name
+    return hub_address(CORPUS_ID, revision(CORPUS_ID, HUB_IDS), place)
 
 
 def source(dataset: Dataset, part: int = 0) -> Source:

@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import HfApi
 from local_copies import cvqa_rows, wc_row
 
-from m4rag_tasks import datasets, images, revisions, rows, sources
+from m4rag_tasks import datasets, images, retrieval, revisions, rows, sources
 from m4rag_tasks.errors import DataError
-from m4rag_tasks.suite import DATASETS, languages
+from m4rag_tasks.suite import DATASETS, SETTINGS, languages
+from retrieval_cache.corpus.files import Corpus
 
 CVQA, WC, WC_LARGE = DATASETS["cvqa"], DATASETS["wc"], DATASETS["wc_large"]
 KENYA, EGYPT = languages()["sw_kenya"], languages()["arz_egypt"]
@@ -248,7 +249,7 @@ def test_overrides_of_what_no_data_set_is_read_from_are_refused(monkeypatch):
     monkeypatch.setenv("M4RAG_REVISIONS", "davidanugraha/cvqua=refs/pr/1")
     for read in (lambda: sources.source(CVQA), lambda: sources.load_knowledge_base(WC)):
         with pytest.raises(
-            DataError, match=r"names 'davidanugraha/cvqua', .* It may name davidanugraha/cvqa, worldcui"
+            DataError, match=r"names 'davidanugraha/cvqua', .* It may name davidanugraha/M4-RAG, davidan"
         ):
             read()
 
@@ -285,3 +286,43 @@ def test_pinning_without_a_hub_writes_nothing(tmp_path):
     with pytest.raises(DataError, match="Nothing was written"):
         revisions.pin({"a/a"}, path)
     assert path.read_text() == "[revisions]\n"
+
+
+# --- the corpora of the hub --------------------------------------------------
+
+
+def test_a_corpus_of_the_hub_is_pinned_as_the_data_sets_are(monkeypatch):
+    monkeypatch.setattr(revisions, "pinned", lambda: {sources.CORPUS_ID: "c0ffee"})
+    assert sources.hub_corpus(CVQA) == "hf://datasets/davidanugraha/M4-RAG@c0ffee/cvqa"
+    assert sources.hub_corpus(WC_LARGE) == "hf://datasets/davidanugraha/M4-RAG@c0ffee/worldcuisines"
+    monkeypatch.setenv("M4RAG_REVISIONS", "davidanugraha/M4-RAG=refs/pr/1")
+    assert sources.hub_corpus(WC).startswith("hf://datasets/davidanugraha/M4-RAG@refs%2Fpr%2F1/")
+    assert sources.CORPUS_ID in sources.HUB_IDS
+
+
+def test_the_corpus_that_lies_with_the_data_comes_before_the_hub(data, monkeypatch):
+    asked = []
+    commit = "hf://datasets/davidanugraha/M4-RAG@" + "c0" * 20 + "/cvqa"
+    monkeypatch.setattr(revisions, "pinned", lambda: {sources.CORPUS_ID: "c0ffee"})
+    monkeypatch.setattr(
+        retrieval, "open_corpus", lambda address: asked.append(address) or Corpus(address, (), source=commit)
+    )
+    bm25, mmrag = SETTINGS["textrag_question_bm25"], SETTINGS["mmrag"]
+    spec = retrieval.build_spec(CVQA, bm25)
+    assert (spec.corpus, spec.image_root) == (commit, None)
+    assert asked == ["hf://datasets/davidanugraha/M4-RAG@c0ffee/cvqa"]
+    assert retrieval.build_spec(CVQA, mmrag, retriever="pixel").image_root is None
+    own = data / "cvqa" / "corpus"
+    own.mkdir(parents=True)
+    spec = retrieval.build_spec(CVQA, mmrag, retriever="pixel")
+    assert (spec.corpus, spec.image_root) == (own, data / "cvqa")
+    (data / "cvqa" / "corpus.jsonl.zst").write_bytes(b"")
+    assert retrieval.build_spec(CVQA, bm25).corpus == data / "cvqa" / "corpus.jsonl.zst"
+    named = retrieval.build_spec(CVQA, mmrag, retriever="pixel", corpus=str(own.parent))
+    assert (named.corpus, named.image_root) == (own.parent, own.parent)
+    assert len(asked) == 2
+
+
+def test_without_hub_and_local_copy_the_missing_corpus_is_named(data):
+    with pytest.raises(DataError, match=r"No corpus lies with CVQA, and hf://.*M4-RAG.*--corpus FILE"):
+        retrieval.build_spec(CVQA, SETTINGS["textrag_question_bm25"])

@@ -10,7 +10,10 @@ from m4rag_tasks.cli_cache.build import cache_build, cache_merge
 from m4rag_tasks.cli_cache.look import cache_info, cache_verify
 
 MAX_K = 1000
-CORPUS_HELP = "articles: a JSONL file, plain or compressed (gz, bz2, xz, zst), a Parquet file or a folder of such files"
+CORPUS_HELP = (
+    "articles: a JSONL file, plain or compressed (gz, bz2, xz, zst), a Parquet file, a folder of such files, or"
+    " hf://datasets/OWNER/NAME[@REVISION]/CONFIGURATION"
+)
 
 
 def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,7 +63,7 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
     from retrieval_cache import retriever_names
 
     _add_tasks(action)
-    action.add_argument("--corpus", help=f"{CORPUS_HELP} (default: the data set's own)")
+    action.add_argument("--corpus", help=f"{CORPUS_HELP} (default: what lies with the data set, else the hub's)")
     action.add_argument(
         "--max-broken",
         type=_lines,
