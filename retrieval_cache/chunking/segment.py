@@ -7,6 +7,8 @@ pieces themselves are measured instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from icu4py import icu_version
 from icu4py.breakers import CharacterBreaker, SentenceBreaker, WordBreaker
 
@@ -32,6 +34,11 @@ def words(text: str, language: str) -> list[Span]:
 def word_texts(text: str) -> list[str]:
     """The pieces of `text` by word boundaries; dictionaries go by script, not language."""
     return list(WordBreaker(text, "und"))
+
+
+def iter_words(text: str) -> Iterator[str]:
+    """Like `word_texts`, one by one."""
+    return iter(WordBreaker(text, "und"))
 
 
 def characters(text: str) -> list[Span]:

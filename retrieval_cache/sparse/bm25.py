@@ -1,79 +1,87 @@
 """BM25 over passages, scores equal to rank_bm25's BM25Okapi bit for bit.
 
 `rank_bm25` keeps one dict per passage and walks all of them for every query
-term. Here its idf formula is used as it stands, and the same sums run over a
-posting list per term, kept in Arrow files that are memory-mapped.
+term. Here postings lie in memory-mapped files (`layout`), are built block by
+block (`runs`, `merge`) and searched by compiled code that leaves out what
+cannot reach the top k (`scoring`). No library does that: bm25s needs the whole
+matrix in memory to build and scores every posting, tantivy rounds lengths and
+so gives other scores.
 
-Files: `vocabulary.arrow` (term, idf, start, length; sorted by term),
-`postings.arrow` (row, count; passage rows grow within a term) and
-`lengths.arrow` (terms per passage).
+Results do not depend on threads, on how queries are batched, or on how many
+processes built the index. On Linux, pages of the postings are given back once
+more than RESIDENT_BYTES of files are in memory.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from rank_bm25 import BM25Okapi
 from tqdm import tqdm
 
+from retrieval_cache.files import remove_files
+from retrieval_cache.parallel import ordered_map
 from retrieval_cache.ranking import NO_ROW, NO_SCORE, top_k
-from retrieval_cache.records import CorpusError, Passage, Query
-from retrieval_cache.sparse.analyser import analyser_libraries, terms
+from retrieval_cache.records import CorpusError, Passage, Query, content_key, short_key
+from retrieval_cache.sparse.analyser import ANALYSER_VERSION, analyser_libraries, terms
+from retrieval_cache.sparse.layout import BLOCK, FILES, IndexFiles, hashes
+from retrieval_cache.sparse.merge import merge
+from retrieval_cache.sparse.okapi import Okapi
+from retrieval_cache.sparse.runs import Run, make_run, open_run, write_run
+from retrieval_cache.sparse.scoring import Formula, Postings, Terms, search_queries
 from retrieval_cache.specs import checked_params, passage_input
-from retrieval_cache.store.arrow import read_table, write_table
 
-FILES = ("vocabulary.arrow", "postings.arrow", "lengths.arrow")
+__all__ = ["FILES", "Bm25Index", "bm25_libraries"]
+
+RESIDENT_BYTES = 1 << 30
+"""Pages of mapped files that stay in memory between searches, at most."""
+
+RUNS = "run-*.bin"
+"""Matches the runs, which are removed once the index is written."""
+
+_QUERIES_AT_ONCE = 32
+_LEVELS = 255
 
 
 class Bm25Index:
     """An opened index; `search` may be called from several threads."""
 
     def __init__(self, folder: Path, params: Mapping[str, Any] | None = None) -> None:
-        """Open the index in `folder`; `params` are those it was built with."""
-        params = checked_params("bm25", params or {})
-        vocabulary, postings, lengths = (read_table(folder / name) for name in FILES)
-        self._k1, b = params["k1"], params["b"]
-        self._terms = vocabulary["term"].combine_chunks()
-        self._idf = vocabulary["idf"].to_numpy()
-        self._start = vocabulary["start"].to_numpy()
-        self._length = vocabulary["length"].to_numpy()
-        self._row = postings["row"].to_numpy()
-        self._count = postings["count"].to_numpy()
-        doc_len = lengths["terms"].to_numpy().astype(np.int64)
-        self.passages = len(doc_len)
-        average = int(doc_len.sum()) / max(1, self.passages)
-        # The part of the denominator that depends on the passage only,
-        # in rank_bm25's order of operations.
-        self._norm = self._k1 * (1 - b + b * doc_len / (average or 1.0))
+        """Open the index in `folder`; `params` are those it was built with. Raises CacheCorrupt."""
+        params = _checked(params)
+        self._files = IndexFiles(folder)
+        header, arrays = self._files.header, self._files.arrays
+        self.passages: int = header["passages"]
+        average_idf = header["idf_sum"] / max(1, header["terms"])
+        self._okapi = Okapi(self.passages, header["tokens"], params["k1"], params["b"], params["epsilon"], average_idf)
+        level, part = _bounds_table(arrays["length"], self._okapi)
+        rest = {name: arrays[name] for name in Postings._fields if name in arrays}
+        self._postings = Postings(level=level, part=part, **rest)
+        self._formula = Formula(float(params["k1"]), float(params["b"]), self._okapi.average_length)
 
     @staticmethod
     def build(passages: Iterable[Passage], folder: Path, params: Mapping[str, Any] | None = None) -> None:
-        """Analyse `passages` (rows 0, 1, … in the order given) and write the index files."""
-        params = checked_params("bm25", params or {})
-        ids: dict[str, int] = {}
-        row, term, count = array("i"), array("i"), array("i")
-        lengths = array("i")
-        for number, passage in enumerate(tqdm(passages, "analysing", delay=2, disable=None)):
-            found = terms(passage_input(params, passage.title, passage.text))
-            lengths.append(len(found))
-            counts: dict[int, int] = {}
-            for text in found:
-                index = ids.setdefault(text, len(ids))
-                counts[index] = counts.get(index, 0) + 1
-            row.extend([number] * len(counts))
-            term.extend(counts.keys())
-            count.extend(counts.values())
-        if not ids:
+        """Index `passages` (rows 0, 1, … in the order given) into `folder`; goes on from the runs there.
+
+        Memory holds one block of 65,536 passages at a time; for a while the disk
+        holds the postings twice.
+        """
+        params = _checked(params)
+        texts = (passage_input(params, passage.title, passage.text) for passage in passages)
+        runs: list[Run] = []
+        with tqdm(desc="analysing", unit=" passages", delay=2, disable=None) as bar:
+            while block := list(islice(texts, BLOCK)):
+                runs.append(_run(folder, len(runs), block))
+                bar.update(len(block))
+        if not any(len(run.hash) for run in runs):
             raise CorpusError("the corpus holds no word that BM25 could index.", "Check the corpus file.")
-        _write(folder, ids, _array(row), _array(term), _array(count), _array(lengths), params)
+        merge(runs, folder, params["k1"], params["b"])
+        remove_files(folder, RUNS)
 
     def search(self, queries: Sequence[Query], k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best `k` passages of each query: rows int32 [n, k], scores float32 [n, k].
@@ -83,75 +91,142 @@ class Bm25Index:
         passages leaves places empty: row -1 and score NaN, so that neither can
         be taken for a passage or a score. Equal texts are searched once.
         """
-        texts = {query.text: None for query in queries}
-        wanted = [terms(text) for text in texts]
-        flat = pa.array([term for found in wanted for term in found], pa.string())
-        known = iter(pc.index_in(flat, self._terms).to_pylist())
-        results = {}
-        for text, found in zip(texts, wanted, strict=True):
-            ids = [next(known) for _ in found]
-            results[text] = self._search_one([i for i in ids if i is not None], k)
-        rows = np.full((len(queries), k), NO_ROW, np.int32)
-        scores = np.full((len(queries), k), NO_SCORE, np.float32)
-        for number, query in enumerate(queries):
-            found_rows, found_scores = results[query.text]
-            rows[number, : len(found_rows)] = found_rows
-            scores[number, : len(found_rows)] = found_scores
+        texts = list({query.text: None for query in queries})
+        parts = [texts[i : i + _QUERIES_AT_ONCE] for i in range(0, len(texts), _QUERIES_AT_ONCE)]
+        found = list(ordered_map(lambda part: self._search_texts(part, k), parts))
+        place = {text: number for number, text in enumerate(texts)}
+        order = [place[query.text] for query in queries]
+        if not found:
+            return np.full((0, k), NO_ROW, np.int32), np.full((0, k), NO_SCORE, np.float32)
+        rows, scores = (np.concatenate(arrays)[order] for arrays in zip(*found, strict=True))
         return rows, scores
 
-    def _search_one(self, term_ids: list[int], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Sum over the query's terms in order, a repeated term as often as it stands there."""
+    def _search_texts(self, texts: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        asked = self._terms([terms(text) for text in texts])
+        rows = np.full((len(texts), k), NO_ROW, np.int32)
+        scores = np.full((len(texts), k), NO_SCORE, np.float32)
+        if (asked.idf < 0).any():  # a corpus where the average idf is negative, which bounds do not allow for
+            for i in range(len(texts)):
+                self._search_exhaustively(asked, i, rows[i], scores[i])
+        elif not search_queries(asked, self._postings, self._formula, rows, scores):
+            raise self._files.corrupt("segment_start")
+        if _resident_file_bytes() > RESIDENT_BYTES:
+            self._files.forget()
+        return rows, scores
+
+    def _terms(self, wanted: Sequence[Sequence[str]]) -> Terms:
+        """The known terms of queries, ready to be searched for."""
+        flat = [term for found in wanted for term in found]
+        distinct = {term: i for i, term in enumerate(dict.fromkeys(flat))}
+        numbers = self._find(hashes(distinct))[[distinct[term] for term in flat]]
+        query = np.repeat(np.arange(len(wanted)), [len(found) for found in wanted])
+        query, numbers = query[numbers >= 0], numbers[numbers >= 0]
+        pairs, which = np.unique(query * len(self._files.arrays["hash"]) + numbers, return_inverse=True)
+        owner, number = np.divmod(pairs, len(self._files.arrays["hash"]))
+        queries = np.arange(len(wanted) + 1)
+        first_term = np.searchsorted(owner, queries)
+        place = which - first_term[query]
+        return Terms(first_term, number, self._idf(number), np.searchsorted(query, queries), place)
+
+    def _find(self, wanted: np.ndarray) -> np.ndarray:
+        """hashes [n, 2] → term numbers int64 [n], -1 for terms that no passage has."""
+        mine = self._files.arrays["hash"]
+        place = np.searchsorted(mine[:, 0], wanted[:, 0])
+        while True:
+            inside = np.minimum(place, len(mine) - 1)
+            near = (place < len(mine)) & (mine[inside, 0] == wanted[:, 0])
+            other = near & (mine[inside, 1] != wanted[:, 1])  # half a hash in common, seldom
+            if not other.any():
+                return np.where(near, place, -1)
+            place = place + other
+
+    def _idf(self, numbers: np.ndarray) -> np.ndarray:
+        """float64 [n]; raises CacheCorrupt where positions cannot be right."""
+        first, start = self._postings.first_segment, self._postings.segment_start
+        ends = np.stack([first[numbers], first[numbers + 1]]).astype(np.int64)
+        if ends.size and not 0 <= ends.min() <= ends.max() < len(start):
+            raise self._files.corrupt("first_segment")
+        frequency = np.diff(start[ends].astype(np.int64), axis=0)[0]
+        if frequency.size and not 1 <= frequency.min() <= frequency.max() <= self.passages:
+            raise self._files.corrupt("segment_start")
+        known = {value: self._okapi.idf(value) for value in set(frequency.tolist())}
+        return np.array([known[value] for value in frequency.tolist()], np.float64)
+
+    def _search_exhaustively(self, asked: Terms, query: int, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Score every passage, for one query; fills rows [k] and scores [k]."""
+        postings = self._postings
+        norm = self._okapi.norm(postings.length)
         total = np.zeros(self.passages)
-        for term in term_ids:
-            part = slice(self._start[term], self._start[term] + self._length[term])
-            rows, count = self._row[part], self._count[part]
-            total[rows] += self._idf[term] * (count * (self._k1 + 1) / (count + self._norm[rows]))
-        candidates = np.flatnonzero(total > 0)
-        if len(candidates) < k:
-            candidates = np.arange(self.passages)
-        return top_k(candidates, total[candidates], k)
+        for place in asked.place[asked.first_place[query] : asked.first_place[query + 1]]:
+            term = asked.first_term[query] + place
+            number, weight = asked.number[term], asked.idf[term]
+            for segment in range(int(postings.first_segment[number]), int(postings.first_segment[number + 1])):
+                part = slice(int(postings.segment_start[segment]), int(postings.segment_start[segment + 1]))
+                row = int(postings.segment_block[segment]) * BLOCK + postings.offset[part].astype(np.int64)
+                if row.max(initial=-1) >= self.passages:
+                    raise self._files.corrupt("segment_block")
+                total[row] += weight * self._okapi.part(self._counts(part), norm[row])
+        best_rows, best_scores = top_k(np.arange(self.passages), total, len(rows))
+        rows[: len(best_rows)], scores[: len(best_rows)] = best_rows, best_scores
+
+    def _counts(self, part: slice) -> np.ndarray:
+        counts = self._postings.count[part].astype(np.float64)
+        low, high = np.searchsorted(self._postings.overflow_at, (part.start, part.stop))
+        at = self._postings.overflow_at[low:high] - part.start
+        if ((at < 0) | (at >= len(counts))).any():
+            raise self._files.corrupt("overflow_at")
+        counts[at] = self._postings.overflow_count[low:high]
+        return counts
 
 
 def bm25_libraries() -> dict[str, str]:
     """Versions that shape the index, for the cache key."""
-    return analyser_libraries() | {"rank-bm25": version("rank-bm25")}
+    return analyser_libraries()
 
 
-def _write(folder: Path, ids: dict[str, int], row, term, count, lengths, params) -> None:
-    """Group the postings by term, terms sorted, and write the three files."""
-    frequency = np.bincount(term, minlength=len(ids))
-    idf = _idf(dict(zip(ids, frequency.tolist(), strict=True)), len(lengths), params)
-    order = np.argsort(term, kind="stable")  # rows of one term stay in growing order
-    start = np.concatenate(([0], np.cumsum(frequency)[:-1]))
-    names = sorted(ids)
-    by_name = np.fromiter((ids[name] for name in names), np.int64, len(names))
-    write_table(
-        folder / "vocabulary.arrow",
-        {
-            "term": pa.array(names, pa.large_string()),
-            "idf": idf[by_name],
-            "start": start[by_name].astype(np.int64),
-            "length": frequency[by_name].astype(np.int64),
-        },
-    )
-    write_table(folder / "postings.arrow", {"row": row[order], "count": count[order]})
-    write_table(folder / "lengths.arrow", {"terms": lengths})
+def _checked(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The parameters of "bm25", refused where the formula makes no sense."""
+    checked = checked_params("bm25", params or {})
+    k1, b, epsilon = (checked[name] for name in ("k1", "b", "epsilon"))
+    if not (0 < k1 < math.inf and 0 <= b <= 1 and math.isfinite(epsilon)):
+        raise ValueError(f"bm25: k1 is {k1}, b {b}, epsilon {epsilon}; k1 must be above 0, b from 0 to 1")
+    return checked
 
 
-def _idf(frequency: dict[str, int], passages: int, params: dict[str, Any]) -> np.ndarray:
-    """float64 [terms], computed by rank_bm25 itself from document frequencies.
+def _run(folder: Path, number: int, texts: Sequence[str]) -> Run:
+    """The run of one block, from the disk if an earlier build finished it."""
+    key = content_key("run", {"analyser": ANALYSER_VERSION, "texts": texts})
+    path = folder / RUNS.replace("*", f"{number:05}-{short_key(key)}")
+    run = open_run(path)
+    if run is None:
+        write_run(path, make_run(texts))
+        run = open_run(path)
+    if run is None:
+        raise CorpusError(f"{path} cannot be read back.", "Check the disk that holds this path.")
+    return run
 
-    Its constructor would ask for the whole corpus in memory, so only the step
-    that computes idf is called. Order matters: the floor for negative values
-    comes from a float sum in order of first occurrence.
+
+def _bounds_table(length: np.ndarray, okapi: Okapi) -> tuple[np.ndarray, np.ndarray]:
+    """Level of each passage uint8 [blocks · 65536] and the bounds float32 [256, levels], see `Postings`.
+
+    Lengths of one level lie within some percent of each other.
     """
-    okapi = object.__new__(BM25Okapi)
-    okapi.corpus_size, okapi.epsilon, okapi.idf = passages, params["epsilon"], {}
-    okapi._calc_idf(frequency)
-    values = np.fromiter((okapi.idf[term] for term in frequency), np.float64, len(frequency))
-    assert math.isfinite(float(values.sum()))
-    return values
+    longest = math.log(max(1, int(length.max(initial=1))))
+    scaled = np.log(np.maximum(length, 1)) * ((_LEVELS - 1) / max(longest, 1e-9))
+    level = np.zeros(-(-len(length) // BLOCK) * BLOCK, np.uint8)
+    level[: len(length)] = np.minimum(scaled, _LEVELS - 1)
+    shortest = np.full(_LEVELS, np.iinfo(np.uint32).max, np.uint32)
+    np.minimum.at(shortest, level[: len(length)], length)
+    count = np.arange(256, dtype=np.float64)[:, None]
+    part = okapi.part(count, okapi.norm(shortest)[None, :])
+    part[255] = okapi.k1 + 1  # 255 or more
+    return level, (part * (1 + 1e-6)).astype(np.float32)
 
 
-def _array(values: array) -> np.ndarray:
-    return np.frombuffer(values, np.int32) if len(values) else np.zeros(0, np.int32)
+def _resident_file_bytes() -> int:
+    """How much of mapped files is in the memory of this process; 0 where the system does not say."""
+    try:
+        shared = int(Path("/proc/self/statm").read_bytes().split()[2])
+    except OSError:
+        return 0
+    return shared * os.sysconf("SC_PAGE_SIZE")

