@@ -38,7 +38,9 @@ _EXPORTS = {
         "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
     ],
     "specs": ["default_spec", "retriever_names"],
-    "store.caches": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache", "verify"],
+    "store.caches": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache"],
+    "store.export": ["export_cache", "write_trec_run"],
+    "audit": ["search_again", "verify"],
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -39,7 +39,7 @@ from retrieval_cache.records import (
     Query,
     content_key,
 )
-from retrieval_cache.retrievers import IndexFolder, Retriever, make_retriever
+from retrieval_cache.retrievers import IndexFolder, Retriever, key_of_index, make_retriever
 from retrieval_cache.searches import Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
@@ -50,7 +50,7 @@ from retrieval_cache.store.caches import (
     passages_folder,
 )
 from retrieval_cache.store.current import note_build, selections
-from retrieval_cache.store.manifest import Manifest, index_key, passages_key
+from retrieval_cache.store.manifest import Manifest, passages_key
 from retrieval_cache.store.parts import PARTS, SHARDS, Block, part_paths
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable, write_passages
@@ -219,8 +219,7 @@ class Build:
     def index(self, retriever: Retriever, manifest: Manifest) -> IndexFolder:
         """The index of a retriever and those of its components, made if need be."""
         parts = tuple(self.index(part, manifest) for part in retriever.components)
-        images = manifest.images["passages"] if retriever.uses_images else None
-        key = index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
+        key = key_of_index(retriever, manifest)
         index = IndexFolder(index_folder(self.root, key), parts)
 
         def make() -> tuple[list[str], dict[str, Any]]:

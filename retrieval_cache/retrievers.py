@@ -14,6 +14,7 @@ from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.fusion import FusedSearcher
 from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.specs import components, default_spec
+from retrieval_cache.store.manifest import Manifest, index_key
 from retrieval_cache.store.passages import PassageTable
 
 
@@ -183,6 +184,12 @@ class HybridRetriever:
         for part, place in zip(self.components, index.components, strict=True):
             found |= part.measure(place, queries, k)
         return found
+
+
+def key_of_index(retriever: Retriever, manifest: Manifest) -> str:
+    """Key of the index that a retriever, or a component of one, makes of the passages of a manifest."""
+    images = manifest.images["passages"] if retriever.uses_images else None
+    return index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
 
 
 def make_retriever(spec: RetrieverSpec) -> Retriever:

@@ -6,11 +6,13 @@ are memory-mapped, so worker threads and processes share one copy.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from retrieval_cache.images import picture_sha256
 from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, RetrievedPassage
@@ -61,14 +63,13 @@ class Cache:
         seen = manifest.images["queries"] is not None
         if table.schema.names != _COLUMNS + [_PICTURE] * seen:
             raise CacheCorrupt(f"{hits} does not have the columns of a hits file.", fix)
-        self._ids = table["query_id"].to_pylist()
+        self._ids = table["query_id"].combine_chunks()
         self._digests = table["query_digest"]
         self._pictures = table[_PICTURE] if seen else None
         # Threads share it without a lock: at worst two hash the same picture.
         self._picture_now: dict[Path, str] = {}
         self._rows = from_fixed_lists(table["rows"], manifest.k)
         self._scores = from_fixed_lists(table["scores"], manifest.k)
-        self._place = {query_id: place for place, query_id in enumerate(self._ids)}
         self._check_counts(hits)
 
     @property
@@ -78,7 +79,7 @@ class Cache:
 
     def query_ids(self) -> list[str]:
         """The ids of all queries, sorted."""
-        return list(self._ids)
+        return self._ids.to_pylist()
 
     def hits(self, query: Query) -> list[RetrievedPassage]:
         """The passages retrieved for `query`, best first: at least one, at most k.
@@ -88,7 +89,7 @@ class Cache:
         picture itself is compared where it was searched with and the query
         brings it; each file is read once.
         """
-        place = self._find(query.id)
+        place = self.place(query.id)
         if self._digests[place].as_py() != query.digest():
             raise CacheMismatch(
                 f"the retrieval cache {self.folder} was made for other data: the question text "
@@ -102,15 +103,21 @@ class Cache:
             found.append(RetrievedPassage(p.id, p.article_id, p.title, p.text, p.language, rank, score))
         return found
 
+    def rows(self) -> np.ndarray:
+        """Rows int32 [queries, k] of the passages retrieved, in the order of `query_ids`; -1 where there is none."""
+        return self._rows
+
+    def scores(self) -> np.ndarray:
+        """Scores float32 [queries, k] beside `rows`; NaN where there is none."""
+        return self._scores
+
     def ranking(self, query_id: str) -> list[Hit]:
         """Ids and scores only, for measuring retrieval; the text is not compared."""
-        ranked = enumerate(self._ranked(self._find(query_id)), start=1)
+        ranked = enumerate(self._ranked(self.place(query_id)), start=1)
         return [Hit(self.passages[row].id, rank, score) for rank, (row, score) in ranked]
 
     def problems(self) -> Iterator[str]:
         """What is wrong inside the hits, in sentences; opening has checked the rest."""
-        if self._ids != sorted(set(self._ids)):
-            yield f"{self.folder}: query ids are not sorted or not unique."
         empty = self._rows < 0
         if (empty != np.isnan(self._scores)).any():
             yield f"{self.folder}: a place without a passage has a score, or the other way round."
@@ -139,10 +146,12 @@ class Cache:
                 self._fix,
             )
 
-    def _find(self, query_id: str) -> int:
-        place = self._place.get(query_id)
-        if place is None:
-            example = f"such as {self._ids[0]!r}" if self._ids else "none at all"
+    def place(self, query_id: str) -> int:
+        """Where a query stands in `query_ids`, `rows` and `scores`. Raises CacheMismatch if it does not."""
+        # Sorted ids are searched where they lie: a dict of them would be most of what a reader loads.
+        place = bisect.bisect_left(range(len(self._ids)), query_id, key=self._id)
+        if place == len(self._ids) or self._id(place) != query_id:
+            example = f"such as {self._id(0)!r}" if len(self._ids) else "none at all"
             raise CacheMismatch(
                 f"the retrieval cache {self.folder} does not know query {query_id!r} "
                 f"({len(self._ids):,} queries, {example}).",
@@ -150,24 +159,29 @@ class Cache:
             )
         return place
 
+    def _id(self, place: int) -> str:
+        return self._ids[place].as_py()
+
     def _ranked(self, place: int) -> list[tuple[int, float]]:
         pairs = zip(self._rows[place].tolist(), self._scores[place].tolist(), strict=True)
         found = [(row, score) for row, score in pairs if row >= 0]
         if not found:
             raise CacheCorrupt(
-                f"the retrieval cache {self.folder} has no hits for query {self._ids[place]!r}.",
+                f"the retrieval cache {self.folder} has no hits for query {self._id(place)!r}.",
                 self._fix,
             )
         return found
 
     def _check_counts(self, hits: Path) -> None:
         """Refuse files that do not fit together before anything is read from them."""
-        queries, passages = self.manifest.queries["count"], self.manifest.corpus["passages"]
-        if len(self._place) != queries or len(self._ids) != queries:
+        queries, passages = self.manifest.queries["count"], self.manifest.passages_here
+        if len(self._ids) != queries:
             raise CacheCorrupt(
-                f"{hits} has {len(self._place):,} queries where its manifest says {queries:,}.",
+                f"{hits} has {len(self._ids):,} queries where its manifest says {queries:,}.",
                 self._fix,
             )
+        if not pc.all(pc.less(self._ids[:-1], self._ids[1:]), min_count=0).as_py():
+            raise CacheCorrupt(f"{hits} does not have its query ids in order, each once.", self._fix)
         if len(self.passages) != passages:
             raise CacheCorrupt(
                 f"{self.passages.path} has {len(self.passages):,} passages where the manifest "

@@ -3,6 +3,7 @@
     <root>/passages/<key>/passages.arrow, meta.json
     <root>/indexes/<key>/…, meta.json                      (to build with; not needed to read)
     <root>/hits/<dataset>/<setting>/<key>/hits.arrow, manifest.json
+    <root>/hits/<dataset>/<setting>/<key>/passages.arrow   (of an export: those the hits use, and no others)
     <root>/hits/<dataset>/<setting>/current.json           (which was built last)
     <root>/.locks/…, .known/sha256.json                    (of builds; nothing is lost with them)
 
@@ -45,6 +46,12 @@ _REFETCH = "Delete it and build or fetch the cache again."
 def passages_folder(root: Path, key: str) -> Path:
     """Where the passages with this (full) key lie."""
     return root / "passages" / short_key(key)
+
+
+def passages_file(root: Path, hits: Path, manifest: Manifest) -> Path:
+    """The passages that the hits in the folder `hits` point into: of the whole corpus, or an export's own."""
+    folder = passages_folder(root, manifest.passages_key) if manifest.export is None else hits
+    return folder / PASSAGES_FILE
 
 
 def index_folder(root: Path, key: str) -> Path:
@@ -93,10 +100,10 @@ def open_cache(folder: Path, root: Path | None = None, fix: str = "") -> Cache:
     root = Path(root) if root is not None else folder.parents[3]
     manifest = read_manifest(folder)
     hits = folder / HITS_FILE
-    passages = passages_folder(root, manifest.passages_key) / PASSAGES_FILE
+    passages = passages_file(root, folder, manifest)
     for path in (hits, passages):
         _check_size(path, manifest.files[path.name]["size"])
-    if _sha256(hits) != manifest.files[HITS_FILE]["sha256"]:
+    if sha256_of(hits) != manifest.files[HITS_FILE]["sha256"]:
         raise CacheCorrupt(f"{hits} was changed: its sha256 is not the manifest's.", _REFETCH)
     return Cache(manifest, hits, passages, fix)
 
@@ -149,20 +156,6 @@ def last_change(root: Path, dataset: str, setting: str) -> tuple[int, int] | Non
         return None
     # The note is replaced, never changed: two within one tick of the clock are two files all the same.
     return found.st_mtime_ns, found.st_ino
-
-
-def verify(folder: Path, root: Path | None = None) -> list[str]:
-    """Check a hits folder and its passages to the last byte; returns the problems found."""
-    folder = Path(folder)
-    try:
-        cache = open_cache(folder, root)
-    except CacheError as error:
-        return [error.message]
-    problems = list(cache.problems())
-    path = cache.passages.path
-    if _sha256(path) != cache.manifest.files[PASSAGES_FILE]["sha256"]:
-        problems.append(f"{path} was changed: its sha256 is not the manifest's.")
-    return problems
 
 
 def _entries(base: Path) -> Iterator[CacheEntry]:
@@ -247,7 +240,8 @@ def _of_retriever(has: RetrieverSpec, wants: RetrieverSpec | None) -> list[tuple
     return pairs
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file that is there; what cannot be read raises CacheCorrupt."""
     with reading(path):
         return file_sha256(path)
 

@@ -71,6 +71,11 @@ class Manifest:
         return passages_key(self.corpus["sha256"], self.chunker, self.libraries["passages"])
 
     @property
+    def passages_here(self) -> int:
+        """How many passages lie in the file that the hits point into."""
+        return (self.export or self.corpus)["passages"]
+
+    @property
     def index_key(self) -> str:
         """Key of the index that was searched."""
         return index_key(self.passages_key, self.retriever, self.images["passages"], self.libraries["index"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from retrieval_cache.records import CacheCorrupt, Passage
@@ -28,6 +29,11 @@ _SCHEMA = pa.schema(
 def write_passages(path: Path, passages: Iterable[Passage]) -> int:
     """Write passages in the order given, streamed; returns how many there were."""
     return write_batches(path, _SCHEMA, _batches(passages))
+
+
+def copy_passages(source: PassageTable, rows: np.ndarray, path: Path) -> None:
+    """Write the passages of these rows of another file, in their order."""
+    write_batches(path, _SCHEMA, source.batches(rows))
 
 
 class PassageTable:
@@ -58,6 +64,12 @@ class PassageTable:
     def slice(self, start: int, stop: int) -> list[Passage]:
         """Passages of rows start … stop-1 (fewer at the end)."""
         return [Passage(**row) for row in self._table.slice(start, stop - start).to_pylist()]
+
+    def batches(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+        """The passages of these rows, in their order, as an Arrow table's batches."""
+        for start in range(0, len(rows), BATCH_ROWS):
+            chosen = self._table.take(pa.array(rows[start : start + BATCH_ROWS]))
+            yield from chosen.combine_chunks().to_batches()
 
     def images(self) -> dict[str, str]:
         """Image address → id of the first passage that has it."""

@@ -52,6 +52,12 @@ def complete(
     return meta
 
 
+def damage(folder: Path, key: str) -> list[str] | None:
+    """What is wrong with the files of an artefact, in sentences; None if it is not there, or not finished."""
+    meta = _read_meta(folder, key)
+    return None if meta is None else [f"{folder / name} was changed or lost." for name in _damaged(folder, meta)]
+
+
 def _made(key: str, folder: Path, make: Make) -> dict[str, Any]:
     names, facts = make()
     files = {name: describe_file(folder / name) for name in names}
