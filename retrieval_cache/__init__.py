@@ -35,11 +35,14 @@ _EXPORTS = {
     "records": [
         "Article", "BuildSpec", "CacheCorrupt", "CacheError", "CacheIncomplete", "CacheMismatch",
         "CacheMissing", "CacheWriteError", "ChunkerSpec", "CorpusError", "Hit", "Passage", "Query",
-        "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
+        "RemoteError", "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
     ],
     "specs": ["default_spec", "retriever_names"],
     "store.caches": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache"],
     "store.export": ["export_cache", "write_trec_run"],
+    "store.remote": ["open_remote"],
+    "push": ["push_caches"],
+    "pull": ["pull_caches"],
     "audit": ["search_again", "verify"],
 }  # fmt: skip
 

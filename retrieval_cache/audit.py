@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval_cache.records import CacheError, Query
-from retrieval_cache.retrievers import IndexFolder, Retriever, key_of_index, make_retriever
+from retrieval_cache.records import CacheError, CacheMismatch, Query
+from retrieval_cache.retrievers import IndexFolder, Retriever, index_keys, key_of_index, make_retriever
 from retrieval_cache.store.cache import Cache
 from retrieval_cache.store.caches import index_folder, open_cache, sha256_of
 from retrieval_cache.store.manifest import Manifest
@@ -74,6 +74,18 @@ def search_again(
     return SearchedAgain(len(chosen), tuple(_differences(cache, retriever, index, chosen)))
 
 
+def known_index_keys(manifest: Manifest) -> list[str]:
+    """Keys of the index that a cache was made with and of its components.
+
+    Raises CacheMismatch for a retriever that this version does not know.
+    """
+    try:
+        retriever = make_retriever(manifest.retriever)
+    except ValueError as error:
+        raise CacheMismatch(f"its index cannot be told: {error}.", "Leave the index out.") from error
+    return index_keys(retriever, manifest)
+
+
 def _differences(cache: Cache, retriever: Retriever, index: IndexFolder, chosen: Sequence[Query]) -> list[str]:
     """What is found otherwise now, in sentences."""
     problems = []
@@ -110,8 +122,7 @@ def _place(retriever: Retriever, manifest: Manifest, root: Path) -> IndexFolder:
 def _state(retriever: Retriever, manifest: Manifest, root: Path) -> list[str] | None:
     """Damage of the index and those of its components; None if one is not here."""
     problems: list[str] = []
-    for each in (retriever, *retriever.components):
-        key = key_of_index(each, manifest)
+    for key in index_keys(retriever, manifest):
         found = damage(index_folder(root, key), key)
         if found is None:
             return None

@@ -6,6 +6,7 @@ CacheError
 ├── CacheMismatch    a cache is here, but it was made for something else
 ├── CacheCorrupt     files do not have the bytes their manifest promises
 ├── CacheWriteError  the disk is full, read-only or closed to us
+├── RemoteError      a place to push to or pull from cannot be reached, or refuses
 └── CorpusError      an article, image or query cannot be used as it is
 
 Every message says what is wrong and where; `fix` says what to do next and is
@@ -62,6 +63,10 @@ class CacheCorrupt(CacheError):
 
 class CacheWriteError(CacheError):
     """A file cannot be written: disk full, read-only or no permission."""
+
+
+class RemoteError(CacheError):
+    """A place to push to or pull from cannot be reached, refuses, or lacks a file."""
 
 
 class CorpusError(CacheError):

@@ -192,6 +192,12 @@ def key_of_index(retriever: Retriever, manifest: Manifest) -> str:
     return index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
 
 
+def index_keys(retriever: Retriever, manifest: Manifest) -> list[str]:
+    """Keys of the index of a retriever and of those of its components, which come first."""
+    parts = [key for part in retriever.components for key in index_keys(part, manifest)]
+    return [*parts, key_of_index(retriever, manifest)]
+
+
 def make_retriever(spec: RetrieverSpec) -> Retriever:
     """The retriever of a spec; a revision, instruction or parameter not known here is refused."""
     mine = default_spec(spec.name, **spec.params)

@@ -8,6 +8,7 @@ from pathlib import Path
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache.build import cache_build, cache_merge
 from m4rag_tasks.cli_cache.look import cache_info, cache_verify
+from m4rag_tasks.cli_cache.travel import cache_export, cache_pull, cache_push
 
 MAX_K = 1000
 CORPUS_HELP = (
@@ -46,8 +47,35 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     action = actions.add_parser("info", help="what is in the cache folder")
     action.set_defaults(verb=cache_info)
 
-    action = actions.add_parser("verify", help="check all passages and hits against their checksums")
+    action = actions.add_parser("verify", help="check hits, passages and indexes, and search a sample again")
+    _add_tasks(action)
+    action.add_argument(
+        "--sample", type=_count, default=20, metavar="N", help="queries to search again, 0 for none (default: 20)"
+    )
     action.set_defaults(verb=cache_verify)
+
+    _add_verbs_that_move(actions)
+
+
+def _add_verbs_that_move(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    action = actions.add_parser("export", help="a cache that stands alone, or a TREC run, of what tasks read")
+    _add_tasks(action)
+    what = action.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="a cache folder with only the passages that are hit"
+    )
+    what.add_argument("--trec", type=Path, metavar="FILE", help="the rankings of one setting as a TREC run")
+    action.set_defaults(verb=cache_export)
+
+    for name, verb, text in (
+        ("push", cache_push, "send caches to a folder or a hub data set"),
+        ("pull", cache_pull, "fetch caches from a folder or a hub data set"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("remote", metavar="REMOTE", help="a folder, or hf://datasets/OWNER/NAME[@REVISION]")
+        _add_tasks(action)
+        action.add_argument("--with-index", action="store_true", help="indexes too: to search again, or to build on")
+        action.set_defaults(verb=verb)
 
 
 def _add_tasks(action: argparse.ArgumentParser) -> None:
@@ -80,6 +108,12 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
     action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
     action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")
     action.add_argument("--tokenizer", help="what the tokens of passages are counted by")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return int(text)
 
 
 def _passages(text: str) -> int:

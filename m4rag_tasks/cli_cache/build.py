@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
-from m4rag_tasks.cli_cache.choose import datasets_and_settings, say
+from m4rag_tasks.cli_cache.choose import datasets_and_settings, progress, say
 from m4rag_tasks.errors import DataError, M4ragError
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def cache_build(options: argparse.Namespace) -> int:
         dataset, setting, spec = job
         queries, root = retrieval.queries(dataset, setting), retrieval.cache_root()
         if shard is None:
-            return _described(build_cache(spec, queries, root, _progress))
-        mine, of = build_shard(spec, queries, root, shard, _progress)
+            return _described(build_cache(spec, queries, root, progress))
+        mine, of = build_shard(spec, queries, root, shard, progress)
         return f"shard {options.shard} done, {mine} of {of} searches. When all are: m4rag cache merge"
 
     return _each(options, build)
@@ -43,7 +42,7 @@ def cache_merge(options: argparse.Namespace) -> int:
 
         dataset, setting, spec = job
         queries, root = retrieval.queries(dataset, setting), retrieval.cache_root()
-        return _described(merge_cache(spec, queries, root, options.sources, _progress))
+        return _described(merge_cache(spec, queries, root, options.sources, progress))
 
     return _each(options, merge)
 
@@ -149,7 +148,3 @@ def _shard(text: str | None) -> Shard | None:
 
 def _described(cache: Cache) -> str:
     return f"{len(cache.query_ids())} queries, key {cache.key[:16]}"
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr)

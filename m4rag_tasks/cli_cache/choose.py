@@ -6,14 +6,23 @@ import argparse
 import fnmatch
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
-from m4rag_tasks.errors import UnknownNameError
+from m4rag_tasks.errors import DataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from retrieval_cache import Cache
 
 
 def say(line: str) -> None:
     """A line to the person at the terminal, beside the output."""
     print(f"m4rag: {line}", file=sys.stderr)
+
+
+def progress(line: str) -> None:
+    """What long work tells of itself."""
+    print(line, file=sys.stderr)
 
 
 def resolve_all(names: Sequence[str]) -> list[suite.Task]:
@@ -47,7 +56,7 @@ def datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Datas
     elif options.dataset:
         chosen = suite.select(options.dataset, options.setting)
     else:
-        raise UnknownNameError("Say what to build: task or group names, or --dataset with or without --setting.")
+        raise UnknownNameError("Say what is meant: task or group names, or --dataset with or without --setting.")
     if not chosen:
         dataset = suite.DATASETS[options.dataset]
         searching = [name for name in dataset.settings[""] if suite.SETTINGS[name].retriever]
@@ -57,5 +66,32 @@ def datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Datas
     pairs = dict.fromkeys((task.dataset, task.setting) for task in chosen)
     searching = [pair for pair in pairs if pair[1].retriever]
     if not searching:
-        raise UnknownNameError("Nothing to build: the chosen settings search no corpus.")
+        raise UnknownNameError("Nothing to build or read: the chosen settings search no corpus.")
     return searching
+
+
+def named_pairs(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting]]:
+    """The (data set, setting) pairs that are named; none if nothing is, which means all."""
+    if options.tasks or options.dataset or options.setting:
+        return datasets_and_settings(options)
+    return []
+
+
+def read_caches(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting, Cache]]:
+    """The caches that the named tasks read; without names those of all settings that have one.
+
+    Raises `DataError` if there is none, `CacheError` for a named one that cannot be used.
+    """
+    from m4rag_tasks import retrieval
+    from retrieval_cache import list_caches
+
+    pairs = named_pairs(options) or [
+        (suite.DATASETS[dataset], suite.SETTINGS[setting])
+        for dataset, setting in dict.fromkeys(
+            (entry.dataset, entry.setting) for entry in list_caches(retrieval.cache_root()) if entry.manifest
+        )
+        if dataset in suite.DATASETS and setting in suite.SETTINGS
+    ]
+    if not pairs:
+        raise DataError(f"There is no finished cache in {retrieval.cache_root()}. Build one: m4rag cache build")
+    return [(dataset, setting, retrieval.open_cache(dataset.key, setting.name)) for dataset, setting in pairs]

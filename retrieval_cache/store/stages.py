@@ -36,11 +36,11 @@ def complete(
     is compared with it, because a flipped bit in an index would only show as
     other hits.
     """
-    meta = _read_meta(folder, key)
+    meta = read_meta(folder, key)
     if meta is not None and not _damaged(folder, meta):
         return meta
     with artefact_lock(root, folder, progress):
-        meta = _read_meta(folder, key)
+        meta = read_meta(folder, key)
         damaged = _damaged(folder, meta) if meta else []
         if meta is None or damaged:
             remove_files(folder, META_FILE)
@@ -54,7 +54,7 @@ def complete(
 
 def damage(folder: Path, key: str) -> list[str] | None:
     """What is wrong with the files of an artefact, in sentences; None if it is not there, or not finished."""
-    meta = _read_meta(folder, key)
+    meta = read_meta(folder, key)
     return None if meta is None else [f"{folder / name} was changed or lost." for name in _damaged(folder, meta)]
 
 
@@ -68,7 +68,7 @@ def _copied(root: Path, folder: Path, key: str, progress: Progress, sources: Seq
     """The meta of the artefact after its files were copied from the first source that has them whole, if one has."""
     for source in sources:
         other = source / folder.relative_to(root)
-        meta = _read_meta(other, key)
+        meta = read_meta(other, key)
         if meta is not None and not _damaged(other, meta):
             progress(f"copying {other}")
             for name in meta["files"]:
@@ -78,7 +78,7 @@ def _copied(root: Path, folder: Path, key: str, progress: Progress, sources: Seq
     return None
 
 
-def _read_meta(folder: Path, key: str) -> dict[str, Any] | None:
+def read_meta(folder: Path, key: str) -> dict[str, Any] | None:
     """The meta of an artefact, None if it was never finished or is not about this one."""
     try:
         meta = read_json(folder / META_FILE)
