@@ -11,6 +11,7 @@ from pathlib import Path
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache import add_cache_verbs
 from m4rag_tasks.cli_cache.choose import resolve_all
+from m4rag_tasks.cli_corpus import add_corpus_verbs
 from m4rag_tasks.errors import DataError, M4ragError
 
 
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _add_verbs_to_run(verbs)
+    add_corpus_verbs(verbs)
     add_cache_verbs(verbs)
     _add_verbs_of_the_grid(verbs)
     return parser

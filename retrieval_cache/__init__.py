@@ -30,6 +30,7 @@ _EXPORTS = {
     "corpus.articles": ["read_articles"],
     "files": ["file_sha256"],
     "corpus.known": ["known_corpus_sha256"],
+    "corpus.stats": ["CorpusStats", "corpus_stats"],
     "store.manifest": ["Manifest"],
     "store.parts": ["searched"],
     "records": [

@@ -9,12 +9,9 @@ from m4rag_tasks import suite
 from m4rag_tasks.cli_cache.build import cache_build, cache_merge
 from m4rag_tasks.cli_cache.look import cache_info, cache_verify
 from m4rag_tasks.cli_cache.travel import cache_export, cache_pull, cache_push
+from m4rag_tasks.cli_corpus import CORPUS_HELP
 
 MAX_K = 1000
-CORPUS_HELP = (
-    "articles: a JSONL file, plain or compressed (gz, bz2, xz, zst), a Parquet file, a folder of such files, or"
-    " hf://datasets/OWNER/NAME[@REVISION]/CONFIGURATION"
-)
 
 
 def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
