@@ -44,6 +44,8 @@ _EXPORTS = {
     "store.remote": ["open_remote"],
     "push": ["push_caches"],
     "pull": ["pull_caches"],
+    "evaluation": ["Evaluation", "evaluate"],
+    "qrels": ["read_qrels"],
     "audit": ["search_again", "verify"],
 }  # fmt: skip
 

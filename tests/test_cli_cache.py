@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from m4rag_tasks import datasets, retrieval, suite
@@ -103,9 +105,29 @@ def test_push_and_pull(capsys, here, elsewhere, tmp_path):
     assert "20 queries searched again" in run(capsys, "verify")[1]
 
 
+def test_evaluation_by_answers_and_by_qrels(capsys, here, tmp_path):
+    code, out, err = run(capsys, "evaluate", *SETTING, "--json", tmp_path / "scores.json")
+    lines = out.splitlines()
+    assert (code, err) == (0, "") and lines[0].startswith("mini textrag_question_bm25, bm25, key ")
+    assert lines[1].split() == ["language", "questions", "Answer@1", "Answer@5"]
+    assert [line.split()[0] for line in lines[-3:-1]] == ["macro", "micro"]
+    (found,) = json.loads((tmp_path / "scores.json").read_text())
+    assert 0.1 < found["micro"]["Answer@1"]["value"] <= found["micro"]["Answer@5"]["value"] <= 1
+    assert found["micro"]["Answer@5"]["queries"] == 540 and len(found["languages"]) == len(lines) - 5
+
+    cache = retrieval.open_cache("mini", "textrag_question_bm25")
+    qrels = tmp_path / "qrels.txt"
+    qrels.write_text("".join(f"{q} 0 {cache.ranking(q)[1].passage_id} 1\n" for q in cache.query_ids()))
+    code, out, err = run(capsys, "evaluate", *SETTING, "--qrels", qrels)
+    assert code == 0 and "holds 5 passages per question" in err
+    micro = dict(zip(out.splitlines()[1].split()[2:], out.splitlines()[-2].split()[2:], strict=True))
+    assert (micro["nDCG@10"], micro["R@5"], micro["RR@10"]) == ("0.6309", "1.0000", "0.5000")
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
+        (["evaluate", "--qrels", "/nowhere.tsv"], "the qrels /nowhere.tsv cannot be read"),
         (["push", "hf://us/caches"], "is not an address of caches"),
         (["push", "/dev/null"], "is not a folder"),
         (["pull", "/nowhere"], "is not a folder"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache.build import cache_build, cache_merge
+from m4rag_tasks.cli_cache.evaluate import cache_evaluate
 from m4rag_tasks.cli_cache.look import cache_info, cache_verify
 from m4rag_tasks.cli_cache.travel import cache_export, cache_pull, cache_push
 from m4rag_tasks.cli_corpus import CORPUS_HELP
@@ -16,7 +17,7 @@ MAX_K = 1000
 
 def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `cache` and its actions to the command's verbs."""
-    group = verbs.add_parser("cache", help="the retrieval cache: build, merge, info, verify")
+    group = verbs.add_parser("cache", help="the retrieval cache: build, look at, move, measure")
     actions = group.add_subparsers(required=True, metavar="ACTION")
 
     action = actions.add_parser("build", help="corpus → passages → index → top-k; goes on where it was stopped")
@@ -50,6 +51,17 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--sample", type=_count, default=20, metavar="N", help="queries to search again, 0 for none (default: 20)"
     )
     action.set_defaults(verb=cache_verify)
+
+    action = actions.add_parser("evaluate", help="how good is what was retrieved, per language")
+    _add_tasks(action)
+    action.add_argument(
+        "--qrels",
+        type=Path,
+        metavar="FILE",
+        help="judgements of passages or articles (TREC, tsv or .jsonl): nDCG@10, R@5, RR@10 beside the answers found",
+    )
+    action.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    action.set_defaults(verb=cache_evaluate)
 
     _add_verbs_that_move(actions)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retrieval_cache.images import picture_sha256
-from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Query, RetrievedPassage
+from retrieval_cache.records import CacheCorrupt, CacheMismatch, Hit, Passage, Query, RetrievedPassage
 from retrieval_cache.store.arrow import fixed_lists, from_fixed_lists, read_table, write_batches
 from retrieval_cache.store.manifest import Manifest
 from retrieval_cache.store.passages import PassageTable
@@ -102,6 +102,10 @@ class Cache:
             p = self.passages[row]
             found.append(RetrievedPassage(p.id, p.article_id, p.title, p.text, p.language, rank, score))
         return found
+
+    def passages_of(self, query_id: str) -> list[Passage]:
+        """The passages retrieved for a query, best first, for measuring retrieval; the text is not compared."""
+        return [self.passages[row] for row, _ in self._ranked(self.place(query_id))]
 
     def rows(self) -> np.ndarray:
         """Rows int32 [queries, k] of the passages retrieved, in the order of `query_ids`; -1 where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,10 +88,17 @@ def _write(cache: Cache, folder: Path) -> None:
 
 def _ordered(cache: Cache, query_id: str) -> Iterator[tuple[str, int, np.float32]]:
     """Passage id, rank and score of one ranking, scores strictly falling."""
-    last = np.float32(np.inf)
-    for hit in cache.ranking(query_id):
+    ranking = cache.ranking(query_id)
+    for hit, score in zip(ranking, falling(hit.score for hit in ranking), strict=True):
         for name in (query_id, hit.passage_id):
-            if not name or name.split() != [name]:
+            if name.split() != [name]:
                 raise CacheMismatch(f"the id {name!r} has spaces, which a TREC run cannot hold.")
-        last = min(np.float32(hit.score), np.nextafter(last, np.float32(-np.inf)))
-        yield hit.passage_id, hit.rank, last
+        yield hit.passage_id, hit.rank, score
+
+
+def falling(scores: Iterable[float]) -> Iterator[np.float32]:
+    """The scores, each below the one before it: what ties is lowered by the smallest step of a float32."""
+    last = np.float32(np.inf)
+    for score in scores:
+        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+        yield last

@@ -71,6 +71,10 @@ class PassageTable:
             chosen = self._table.take(pa.array(rows[start : start + BATCH_ROWS]))
             yield from chosen.combine_chunks().to_batches()
 
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One field of all passages."""
+        return self._columns[name]
+
     def images(self) -> dict[str, str]:
         """Image address → id of the first passage that has it."""
         found: dict[str, str] = {}
