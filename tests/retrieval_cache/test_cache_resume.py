@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -64,28 +62,6 @@ def start(world, retriever: str, root: Path) -> subprocess.Popen:
         [sys.executable, "-c", BUILDER, json.dumps(job)], text=True, cwd=PACKAGE.parent,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["bm25", "pixel"])
-def test_kill_and_resume_gives_the_same_bytes(world, tree, tmp_path, name):
-    whole = start(world, name, tmp_path / "whole")
-    whole.stdout.readline()
-    ready = time.monotonic()
-    assert "done" in whole.communicate()[0]
-    length = time.monotonic() - ready
-    chance = random.Random(5)
-    for round_number in range(2):
-        root = tmp_path / f"killed{round_number}"
-        for _ in range(3):
-            process = start(world, name, root)
-            process.stdout.readline()
-            time.sleep(chance.uniform(0, length))
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-        last = start(world, name, root)
-        out, err = last.communicate()
-        assert "done" in out, err
-        assert tree(root) == tree(tmp_path / "whole")
 
 
 class Killed(BaseException):
