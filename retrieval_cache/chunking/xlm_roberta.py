@@ -64,6 +64,10 @@ class XlmRobertaTokenizer:
         """Whether `gap` parts words: the tokens on both sides then do not depend on each other."""
         return not self._spaces.isdisjoint(gap)
 
+    def forget(self) -> None:
+        """Forget the words counted so far; another thread may still read the old ones."""
+        self._words = {}
+
     def _known(self, texts: Iterable[list[str]]) -> dict[str, int]:
         """Word → tokens for all words of `texts`, counted now or remembered."""
         distinct, remembered = set().union(*texts), self._words
@@ -73,7 +77,7 @@ class XlmRobertaTokenizer:
             found[word] = self._with_unknown(word) if self._unknown in ids else len(ids)
         remembered.update((word, found[word]) for word in new if len(word) <= _LONGEST)
         if len(remembered) > _REMEMBERED:
-            self._words = {}  # another thread may still read the old one
+            self.forget()
         return found | {"": 0}
 
     def _with_unknown(self, word: str) -> int:
