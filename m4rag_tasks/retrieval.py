@@ -23,6 +23,7 @@ from retrieval_cache import (
     CorpusError,
     Query,
     Wanted,
+    default_chunker,
     default_spec,
     find_cache,
     has_caches,
@@ -108,7 +109,7 @@ def build_spec(
         corpus=named,
         image_root=_image_root(named, own) if setting.query == "image" else None,
         retriever=default_spec(name),
-        chunker=chunker or ChunkerSpec(),
+        chunker=chunker or default_chunker(name),
         k=k,
         max_broken=max_broken,
     )

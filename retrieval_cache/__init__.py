@@ -28,6 +28,7 @@ _EXPORTS = {
     "shards": ["Shard", "build_shard", "merge_cache"],
     "store.cache": ["Cache"],
     "corpus.articles": ["read_articles"],
+    "chunking.defaults": ["default_chunker"],
     "files": ["file_sha256"],
     "corpus.known": ["known_corpus_sha256"],
     "corpus.stats": ["CorpusStats", "corpus_stats"],

@@ -116,7 +116,9 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
     action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
     action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
     action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")
-    action.add_argument("--tokenizer", help="what the tokens of passages are counted by")
+    action.add_argument(
+        "--tokenizer", help="what counts the tokens: xlm-roberta or hf:<id>@<revision> (default: the retriever's)"
+    )
 
 
 def _count(text: str) -> int:

