@@ -16,7 +16,7 @@ from typing import Any
 
 from retrieval_cache.records import RetrieverSpec
 
-_DENSE = {"passage": "title\ntext", "index": "exact", "vectors": "float16"}
+_DENSE = {"passage": "title\ntext", "index": "exact", "vectors": "int16"}
 
 IVF_PARAMS = {"nlist": 0, "nprobe": 0, "quantizer": "SQ8", "seed": 0}
 """Further parameters where `index` is "ivf"; 0 lists or probes: chosen by the number of passages."""

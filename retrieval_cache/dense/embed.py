@@ -14,8 +14,6 @@ from retrieval_cache.files import remove_files
 from retrieval_cache.records import CorpusError, Passage, Query
 from retrieval_cache.store.passages import PassageTable
 
-_LARGEST = float(np.finfo(np.float16).max)
-
 
 def embed_passages(
     passages: PassageTable | Sequence[Passage],
@@ -66,7 +64,7 @@ def _encode_passages(encoder: Encoder, passages: list[Passage], image_root, bar:
 
 
 def _checked(encoder: Encoder, vectors: np.ndarray, owners: list[str]) -> np.ndarray:
-    """Refuse what would poison the index: wrong shape, NaN, infinity, more than float16 can hold."""
+    """Refuse what would poison the index: wrong shape, NaN, infinity."""
     if vectors.shape != (len(owners), encoder.dim):
         raise CorpusError(
             f"encoder {encoder.name!r} gave an array of shape {vectors.shape} "
@@ -78,13 +76,6 @@ def _checked(encoder: Encoder, vectors: np.ndarray, owners: list[str]) -> np.nda
         raise CorpusError(
             f"encoder {encoder.name!r} gave NaN or infinity for {owners[bad[0]]}.",
             "Look at its text and image; a half-precision encoder may overflow on it.",
-        )
-    large = np.flatnonzero(np.abs(vectors).max(axis=1, initial=0) > _LARGEST)
-    if len(large):
-        raise CorpusError(
-            f"encoder {encoder.name!r} gave a number beyond {_LARGEST:,.0f} for {owners[large[0]]}: "
-            "vectors are kept in float16.",
-            "Use an encoder that normalises its vectors.",
         )
     return vectors
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from retrieval_cache.dense.nearest import error_bound, nearest
-from retrieval_cache.dense.shards import Shards
+from retrieval_cache.dense.shards import Shards, unpack
 from retrieval_cache.ranking import NO_ROW, NO_SCORE
 
 SPARE = 16
@@ -66,9 +66,8 @@ def float_blocks(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
     buffer = np.empty((0, shards.dim), np.float32)
     for first, block in shards.blocks(block_rows(shards.dim)):
         if len(buffer) < len(block):
-            buffer = np.empty(block.shape, np.float32)
-        np.copyto(buffer[: len(block)], block)
-        yield first, buffer[: len(block)]
+            buffer = np.empty((len(block), shards.dim), np.float32)
+        yield first, unpack(block, buffer[: len(block)])
 
 
 def pair_scores(shards: Shards, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -85,7 +84,9 @@ def pair_scores(shards: Shards, vectors: np.ndarray, rows: np.ndarray) -> np.nda
     for first, block in shards.blocks(block_rows(shards.dim), wanted[np.searchsorted(wanted, 0) :]):
         low, high = np.searchsorted(wanted, (first, first + len(block)))
         part = slice(low, high)
-        sorted_scores[part] = _pair_scores(block, wanted[part] - first, vectors, owners[part])
+        # Few of a block's passages are candidates, each of some queries: unpack these alone.
+        rows_of_block, places = np.unique(wanted[part] - first, return_inverse=True)
+        sorted_scores[part] = _pair_scores(unpack(block[rows_of_block]), places, vectors, owners[part])
     scores = np.empty(len(flat))
     scores[order] = sorted_scores
     return scores.reshape(rows.shape)
@@ -136,7 +137,7 @@ def _settle(shards: Shards, vectors: np.ndarray, kth: np.ndarray, slack: np.ndar
 
 
 def _pair_scores(block: np.ndarray, rows: np.ndarray, vectors: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """float64 [pairs]: block[rows[i]] · vectors[owners[i]]; see `pair_scores`."""
+    """float64 [pairs]: block[rows[i]] · vectors[owners[i]], both float32; see `pair_scores`."""
     scores = np.empty(len(rows))
     for part in _groups(np.arange(len(rows)), max(1, _NUMBERS_AT_ONCE // vectors.shape[1])):
         products = block[rows[part]].astype(np.float64)

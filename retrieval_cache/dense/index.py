@@ -64,4 +64,4 @@ class ApproximateIndex:
 
 def embedding_bytes(passages: int, dim: int) -> int:
     """Bytes that the embeddings of an index take on disk."""
-    return passages * dim * 2
+    return passages * (dim + 1) * 2

@@ -1,10 +1,15 @@
-"""Embeddings on disk: shards of float16 vectors that are read block by block.
+"""Embeddings on disk: shards of 16-bit vectors that are read block by block.
 
-`embeddings-00000.npy`, …: float16 [rows, dim] each, SHARD_ROWS rows and in the
+`embeddings-00000.npy`, …: int16 [rows, dim + 1] each, SHARD_ROWS rows and in the
 last the rest, written atomically, so a killed build loses one shard at most.
-The vectors of an index *are* the rounded ones: every score is computed from
-them, whatever the encoder gave. Rounding a vector moves each of its numbers by
-at most 2⁻¹¹ of itself.
+The last column is the exponent e of a row, the others times 2^e are its vector
+(block floating point). In the two bytes that float16 takes for a number this
+errs by at most 2⁻¹⁵ of the vector's largest number: float16 has eleven bits of
+each number, and that its rounding swaps neighbours in a ranking shows already
+among some ten thousand passages (`benchmarks/dense_search.py`).
+
+The vectors of an index *are* the rounded ones: float32 holds them exactly, and
+every score is computed from them, whatever the encoder gave.
 
 Blocks are read into buffers of fixed size with plain reads. Mapping the files
 into memory instead costs a page fault for every 4 KiB at each pass, and counts
@@ -44,7 +49,7 @@ class Shards:
         self._shards: list[_Shard] = []
         for path in sorted(folder.glob(PATTERN)):
             mapped = _mapped(path)
-            if mapped is None or mapped.shape[1] != dim:
+            if mapped is None or mapped.shape[1] != dim + 1:
                 raise _corrupt(path, dim)
             self._shards.append(_Shard(path, len(self), len(mapped), mapped.offset))
         if not self._shards:
@@ -54,7 +59,7 @@ class Shards:
         return self._shards[-1].first + self._shards[-1].rows if self._shards else 0
 
     def blocks(self, max_rows: int, wanted: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """First row and vectors, float16 [rows, dim], of one block after the other.
+        """First row and packed vectors, int16 [rows, dim + 1], of one block after the other; see `unpack`.
 
         A block is as many whole shards as `max_rows` allows, at least one. With
         `wanted` (sorted rows), blocks that hold none of them are left out. The
@@ -63,7 +68,7 @@ class Shards:
         """
         groups = [group for group in self._groups(max_rows) if wanted is None or _holds(group, wanted)]
         longest = max((sum(shard.rows for shard in group) for group in groups), default=0)
-        buffers = [np.empty((longest, self.dim), np.float16) for _ in range(min(2, len(groups)))]
+        buffers = [np.empty((longest, self.dim + 1), np.int16) for _ in range(min(2, len(groups)))]
         with ThreadPoolExecutor(1) as reader:
             waiting = [reader.submit(self._read, group, buffer) for group, buffer in zip(groups, buffers, strict=False)]
             for number, group in enumerate(groups):
@@ -76,7 +81,7 @@ class Shards:
         taken = np.empty((len(rows), self.dim), np.float32)
         for first, block in self.blocks(max_rows, rows):
             low, high = np.searchsorted(rows, (first, first + len(block)))
-            taken[low:high] = block[rows[low:high] - first]
+            unpack(block[rows[low:high] - first], taken[low:high])
         return taken
 
     def _groups(self, max_rows: int) -> Iterator[list[_Shard]]:
@@ -101,15 +106,35 @@ class Shards:
 
 
 def write_shard(path: Path, vectors: np.ndarray) -> None:
-    """Write vectors [rows, dim], rounded to float16 (which must be able to hold them)."""
+    """Write vectors [rows, dim], finite, rounded as `pack` does."""
     with atomic_file(path) as file:
-        np.save(file, vectors.astype(np.float16), allow_pickle=False)
+        np.save(file, pack(vectors), allow_pickle=False)
+
+
+def pack(vectors: np.ndarray) -> np.ndarray:
+    """int16 [n, dim + 1]: finite vectors [n, dim] rounded to multiples of a power of two, and its exponent."""
+    vectors = vectors.astype(np.float64)
+    largest = np.abs(vectors).max(axis=1, initial=0)
+    exponents = np.frexp(largest)[1] - 15
+    # Below this a power of two is no normal float32.
+    exponents = np.maximum(exponents, np.finfo(np.float32).minexp)
+    packed = np.empty((len(vectors), vectors.shape[1] + 1), np.int16)
+    limit = np.iinfo(np.int16).max  # the largest number may round to one more
+    packed[:, :-1] = np.clip(np.rint(np.ldexp(vectors, -exponents[:, None])), -limit, limit)
+    packed[:, -1] = exponents
+    return packed
+
+
+def unpack(packed: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """float32 [n, dim]: the vectors of packed rows, exactly; into `out` if it is given."""
+    scales = np.ldexp(np.float32(1), packed[:, -1].astype(np.int32))[:, None]
+    return np.multiply(packed[:, :-1], scales, out=out, dtype=np.float32)
 
 
 def is_shard(path: Path, rows: int, dim: int) -> bool:
     """Whether a whole shard of this shape lies at `path`."""
     mapped = _mapped(path) if path.exists() else None
-    return mapped is not None and mapped.shape == (rows, dim)
+    return mapped is not None and mapped.shape == (rows, dim + 1)
 
 
 def _mapped(path: Path) -> np.memmap | None:
@@ -118,7 +143,7 @@ def _mapped(path: Path) -> np.memmap | None:
         shard = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError):
         return None
-    return shard if shard.ndim == 2 and len(shard) and shard.dtype == np.float16 else None
+    return shard if shard.ndim == 2 and len(shard) and shard.dtype == np.int16 else None
 
 
 def _holds(group: list[_Shard], wanted: np.ndarray) -> bool:
@@ -136,6 +161,6 @@ def _read_whole(file, buffer: memoryview) -> int:
 
 def _corrupt(path: Path, dim: int) -> CacheCorrupt:
     return CacheCorrupt(
-        f"{path} does not hold float16 vectors of {dim} numbers.",
+        f"{path} does not hold 16-bit vectors of {dim} numbers.",
         "Delete the folder it lies in and build again.",
     )

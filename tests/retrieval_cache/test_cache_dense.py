@@ -40,9 +40,13 @@ def world(passage_vectors, query_vectors):
     return encoder, [Passage(t, t, "", t, "en") for t in texts], [Query(t, t) for t in asked]
 
 
+def kept(vectors):
+    return shards.unpack(shards.pack(vectors))
+
+
 def truth(vectors, asked, k):
-    """Best k by float64 inner products with the float16 vectors, rounded to float32; ties to the lower row."""
-    products = asked[:, None].astype(np.float64) * vectors.astype(np.float16).astype(np.float64)
+    """Best k by float64 inner products with the vectors as they are kept, rounded to float32; ties to the lower row."""
+    products = asked[:, None].astype(np.float64) * kept(vectors).astype(np.float64)
     scores = products.sum(axis=2).astype(np.float32)
     order = np.stack([np.lexsort((np.arange(len(vectors)), -line))[:k] for line in scores])
     return order, np.take_along_axis(scores, order, 1)
@@ -85,9 +89,9 @@ def test_search_equals_numpy(tmp_path_factory, seed, count, shard, block, k, thr
 def test_near_ties_are_ordered_by_their_exact_scores(tmp_path_factory, seed, k, length):
     """Copies that differ in the last bit of one number: float32 sums cannot tell them apart."""
     random = np.random.default_rng(seed)
-    vectors = np.repeat(random.normal(size=(3, 48)) * length, 40, axis=0).astype(np.float16)
-    places = (np.arange(120), random.integers(0, 48, 120))
-    vectors[places] = np.nextafter(vectors[places], np.float16(np.inf))
+    packed = shards.pack(np.repeat(random.normal(size=(3, 48)) * length, 40, axis=0))
+    packed[np.arange(120), random.integers(0, 48, 120)] ^= 1
+    vectors = shards.unpack(packed)
     asked = random.normal(size=(4, 48)).astype(np.float32)
     folder = tmp_path_factory.mktemp("dense")
     for number in range(4):
@@ -181,10 +185,29 @@ def test_vectors_that_would_poison_the_index_are_refused(tmp_path):
     encoder, passages, _ = world(vectors, vectors)
     with pytest.raises(CorpusError, match="NaN or infinity for passage 'p1'"):
         DenseIndex.build(passages, encoder, tmp_path)
-    vectors[1, 1] = 65_520  # would round to infinity
-    encoder, passages, _ = world(vectors, vectors)
-    with pytest.raises(CorpusError, match="beyond 65,504 for passage 'p1'"):
-        DenseIndex.build(passages, encoder, tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_packed_vectors_err_by_a_step_at_most_and_are_kept_from_then_on(vectors):
+    vectors = np.array(vectors, np.float32)
+    once = kept(vectors)
+    # The smallest power of two that may be a step is 2^-126.
+    bound = np.maximum(np.abs(vectors.astype(np.float64)).max(axis=1) * 2.0**-15, 2.0**-127)
+    assert (np.abs(once.astype(np.float64) - vectors) <= bound[:, None]).all()
+    assert kept(once).tobytes() == once.tobytes()
+    assert shards.pack(once).dtype == np.int16
+
+
+def test_small_integers_are_kept_exactly():
+    vectors = np.random.default_rng(0).integers(-9, 10, (50, 7)).astype(np.float32)
+    assert (kept(vectors) == vectors).all()
 
 
 def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
@@ -192,12 +215,12 @@ def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
     opened = shards.Shards(tmp_path, 6)
     path = tmp_path / "embeddings-00000.npy"
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(CacheCorrupt, match="does not hold float16 vectors of 6"):
+    with pytest.raises(CacheCorrupt, match="does not hold 16-bit vectors of 6"):
         exact.exact_search(opened, np.eye(6, dtype=np.float32), 2)
 
 
 def test_blocks_and_rows_are_read_as_written(tmp_path):
-    vectors = np.arange(44, dtype=np.float16).reshape(11, 4)
+    vectors = np.arange(44, dtype=np.float32).reshape(11, 4)
     for number, start in enumerate(range(0, 11, 3)):
         shards.write_shard(tmp_path / f"embeddings-0000{number}.npy", vectors[start : start + 3])
     opened = shards.Shards(tmp_path, 4)
@@ -205,7 +228,7 @@ def test_blocks_and_rows_are_read_as_written(tmp_path):
     for max_rows, firsts in ((1, [0, 3, 6, 9]), (6, [0, 6]), (8, [0, 6]), (100, [0])):
         read = [(first, block.copy()) for first, block in opened.blocks(max_rows)]
         assert [first for first, _ in read] == firsts
-        assert np.concatenate([block for _, block in read]).tobytes() == vectors.tobytes()
+        assert shards.unpack(np.concatenate([block for _, block in read])).tobytes() == vectors.tobytes()
     wanted = np.array([2, 9, 10])
     assert [first for first, _ in opened.blocks(3, wanted)] == [0, 9]
     assert opened.take(wanted, 3).tolist() == vectors[wanted].tolist()
