@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,9 @@ from retrieval_cache.records import Article, Section
 # only "simple" begins with more than three letters. Longer labels are names:
 # wikipedia.org, commons.wikimedia.org, meta.wikimedia.org.
 _LANGUAGE = re.compile(r"simple|(?!www\b)[a-z]{2,3}(-[a-z0-9]{1,12})*")
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_TEXTS = {"id", "title", "url", "content", "heading", "images", "src"}
 
 COLUMNS = ("id", "title", "url", "content")
 """What is read of a row; the other fields of the layout are not looked at."""
@@ -39,11 +42,19 @@ class BrokenLine(Exception):
         super().__init__(reason)
         self.kind, self.reason, self.inside = kind, reason, inside
 
+    def within(self, outer: str) -> BrokenLine:
+        """The same, found inside of `outer`."""
+        return BrokenLine(self.kind, self.reason, outer + self.inside)
+
 
 def parse(line: bytes) -> Any:
-    """The JSON value of one line. Raises BrokenLine for anything but JSON in UTF-8."""
+    """The JSON value of one line. Raises BrokenLine for anything but JSON in UTF-8, and for half characters."""
     try:
-        return json.loads(line.decode("utf-8"))
+        row = json.loads(line.decode("utf-8"))
+        # In a line of UTF-8 only an escape can make half a character: one look at the bytes spares the texts theirs.
+        if _SURROGATE.search(line):
+            _refuse_half_characters(row, "the line")
+        return row
     except UnicodeDecodeError as error:
         raise BrokenLine("not_json", f"not UTF-8 ({error.reason} at byte {error.start})") from error
     except (ValueError, RecursionError) as error:  # the latter for nesting without end
@@ -54,7 +65,7 @@ def row_id(row: Any) -> str:
     """The id of a row. Raises BrokenLine if the row is no object or has no id."""
     if not isinstance(row, dict):
         raise BrokenLine("not_object", f"a JSON object is wanted, this is {_kind(row)}")
-    article_id = _Place().text(row, "id")
+    article_id = _text(row, "id")
     if not article_id.strip():
         raise BrokenLine("wrong_field", "'id' is empty")
     return article_id
@@ -62,29 +73,39 @@ def row_id(row: Any) -> str:
 
 def article_of(row: dict[str, Any], article_id: str) -> Article | None:
     """The article of a row, None for a page without content. Raises BrokenLine."""
-    place = _Place(f" (id {quoted(article_id)})")
-    title, url = place.text(row, "title"), place.text(row, "url")
-    if row.get("content") == "":
-        return None
-    content = place.list(row, "content")
-    sections = tuple(_section(place.at(f"content[{index}]"), section) for index, section in enumerate(content))
-    return Article(article_id, title, _language(place, url), url, sections)
+    try:
+        title, url = _text(row, "title"), _text(row, "url")
+        if row.get("content") == "":
+            return None
+        sections = tuple(_sections(row))
+        return Article(article_id, title, _language(url), url, sections)
+    except BrokenLine as error:
+        raise error.within(f" (id {quoted(article_id)})") from error
 
 
-def _section(place: _Place, row: Any) -> Section:
-    paragraphs = place.list(place.object(row), "content")
-    for index, paragraph in enumerate(paragraphs):
-        place.check_text(f"content[{index}]", paragraph)
-    images = []
-    for index, image in enumerate(place.list(row, "images")):
-        inner = place.at(f"images[{index}]")
-        src = inner.text(inner.object(image), "src").strip()
-        if src:
-            images.append(src)
-    return Section(place.text(row, "heading"), tuple(paragraphs), tuple(images))
+def _sections(row: dict[str, Any]) -> Iterator[Section]:
+    for index, section in enumerate(_list(row, "content")):
+        try:
+            paragraphs = _list(_object(section), "content")
+            for number, paragraph in enumerate(paragraphs):
+                if not isinstance(paragraph, str):
+                    raise BrokenLine("wrong_field", f"content[{number}] must be text, this is {_kind(paragraph)}")
+            yield Section(_text(section, "heading"), tuple(paragraphs), tuple(_images(section)))
+        except BrokenLine as error:
+            raise error.within(f", content[{index}]") from error
 
 
-def _language(place: _Place, url: str) -> str:
+def _images(section: dict[str, Any]) -> Iterator[str]:
+    """The addresses of a section's images; an empty one is no image."""
+    for index, image in enumerate(_list(section, "images")):
+        try:
+            if src := _text(_object(image), "src").strip():
+                yield src
+        except BrokenLine as error:
+            raise error.within(f", images[{index}]") from error
+
+
+def _language(url: str) -> str:
     """First label of the host: "zh-min-nan" of https://zh-min-nan.wikipedia.org/wiki/…
 
     A host without a language in front (example.org) is refused, never guessed
@@ -99,50 +120,51 @@ def _language(place: _Place, url: str) -> str:
         reason = (
             f"'url' is {quoted(url)}: its host must start with a language code, as in https://su.wikipedia.org/wiki/…"
         )
-        raise BrokenLine("bad_url", reason, place.inside)
+        raise BrokenLine("bad_url", reason)
     return labels[0]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A place inside a line, able to take typed values from a row or say why not."""
-
-    inside: str = ""
-
-    def at(self, inner: str) -> _Place:
-        return _Place(f"{self.inside}, {inner}")
-
-    def error(self, problem: str) -> BrokenLine:
-        return BrokenLine("wrong_field", problem, self.inside)
-
-    def object(self, value: Any) -> dict:
-        if not isinstance(value, dict):
-            raise self.error(f"an object is wanted, this is {_kind(value)}")
-        return value
-
-    def text(self, row: dict, key: str) -> str:
-        return self.check_text(f"'{key}'", self._get(row, key))
-
-    def list(self, row: dict, key: str) -> list:
-        value = self._get(row, key)
-        if not isinstance(value, list):
-            raise self.error(f"'{key}' must be a list, this is {_kind(value)}")
-        return value
-
-    def check_text(self, name: str, value: Any) -> str:
-        if not isinstance(value, str):
-            raise self.error(f"{name} must be text, this is {_kind(value)}")
+def _refuse_half_characters(value: Any, name: str) -> None:
+    """Raise BrokenLine for a lone surrogate in any text of a row that is read."""
+    if isinstance(value, dict):
+        for key in _TEXTS & value.keys():
+            _refuse_half_characters(value[key], f"{key!r}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_half_characters(item, f"{name}[{index}]")
+    elif isinstance(value, str):
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
             reason = f"{name} holds half a character (a lone surrogate) at position {error.start}"
-            raise BrokenLine("lone_surrogate", reason, self.inside) from error
-        return value
+            raise BrokenLine("lone_surrogate", reason) from error
 
-    def _get(self, row: dict, key: str) -> Any:
-        if key not in row:
-            raise self.error(f"'{key}' is missing")
+
+def _text(row: dict[str, Any], key: str) -> str:
+    value = _get(row, key)
+    if not isinstance(value, str):
+        raise BrokenLine("wrong_field", f"{key!r} must be text, this is {_kind(value)}")
+    return value
+
+
+def _list(row: dict[str, Any], key: str) -> list:
+    value = _get(row, key)
+    if not isinstance(value, list):
+        raise BrokenLine("wrong_field", f"{key!r} must be a list, this is {_kind(value)}")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BrokenLine("wrong_field", f"an object is wanted, this is {_kind(value)}")
+    return value
+
+
+def _get(row: dict[str, Any], key: str) -> Any:
+    try:
         return row[key]
+    except KeyError:
+        raise BrokenLine("wrong_field", f"{key!r} is missing") from None
 
 
 def quoted(text: str) -> str:

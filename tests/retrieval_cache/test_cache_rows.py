@@ -108,7 +108,11 @@ def test_whatever_bytes_a_line_has_it_is_an_article_or_counted(tmp_path, garbage
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text() | st.just("https://en.wikipedia.org/wiki/T"),
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(st.characters(codec=None))
+    | st.just("https://en.wikipedia.org/wiki/T"),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["id", "title", "url", "content", "heading", "images", "src"]), inner)
@@ -125,6 +129,28 @@ def test_whatever_json_a_line_has_it_is_an_article_or_counted(tmp_path, value, f
     reader = read_articles(path, max_broken=1)
     found = list(reader)
     assert len(found) == reader.read and reader.read + reader.skipped + reader.broken.total() == 1
+    for article in found:
+        texts = [article.id, article.title, article.url]
+        for section in article.sections:
+            texts += [section.heading, *section.paragraphs, *section.images]
+        assert "".join(texts).encode("utf-8")
+
+
+@pytest.mark.parametrize("place", ["title", "url", "heading", "paragraph", "src", "alt"])
+def test_half_a_character_is_found_wherever_text_is_read(tmp_path, place):
+    half = "\ud83d"
+    image = {"src": half if place == "src" else "x", "alt": half if place == "alt" else "", "caption": ""}
+    section = {
+        "heading": half if place == "heading" else "h",
+        "content": ["\U0001f35c", half if place == "paragraph" else "p"],
+        "images": [image],
+    }
+    row = {**GOOD, "content": [section]} | ({place: GOOD[place] + half} if place in GOOD else {})
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    reader = read_articles(path, max_broken=1)
+    assert len(list(reader)) == (place == "alt")  # which nobody reads
+    assert reader.broken == ({} if place == "alt" else {"lone_surrogate": 1})
 
 
 @anywhere
