@@ -24,6 +24,10 @@ from benchmarks.common import SHARED, Row, apart, save
 
 SAMPLE = SHARED / "corpus_sample" / "articles.jsonl.gz"
 REPEATS = 5
+NOTES = (
+    "MB are those of the uncompressed JSON; one process, one core.",
+    "The articles repeat the titles of the sample; where each has its own, stats takes 77 bytes more an article.",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -43,12 +47,7 @@ def main(arguments: list[str]) -> int:
     if quick:
         print(*rows, sep="\n")
     else:
-        save(
-            "corpus_reading",
-            "Reading a corpus",
-            rows,
-            ["MB are those of the uncompressed JSON; one process, one core."],
-        )
+        save("corpus_reading", "Reading a corpus", rows, NOTES)
     return 0
 
 

@@ -57,13 +57,14 @@ def _described(entry: CacheEntry) -> str:
         passages = f"{manifest.corpus['passages']} passages"
     else:
         passages = f"export: {manifest.passages_here} of {manifest.corpus['passages']} passages"
+    source = f", from {manifest.corpus['source']}" if manifest.corpus["source"] else ""
     sizes = [f"{manifest.files[name]['size']:,} bytes of {name.split('.')[0]}" for name in sorted(manifest.files)]
     return (
         f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
         f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing),"
         f" {passages} of {manifest.chunker.max_tokens} tokens"
         f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]},"
-        f" {manifest.corpus['broken']} broken lines left out), {', '.join(sizes)}"
+        f" {manifest.corpus['broken']} broken lines left out{source}), {', '.join(sizes)}"
     )
 
 

@@ -115,8 +115,8 @@ def _configured(repository: str, commit: str, name: str) -> list[str]:
         return []
     try:
         builder = datasets.load_dataset_builder(repository, name or None, revision=commit)
-    except (ValueError, datasets.exceptions.DatasetNotFoundError, datasets.exceptions.DataFilesNotFoundError):
-        return []  # no such configuration, or none at all: a folder may have the name
+    except (ValueError, FileNotFoundError):
+        return []  # no such configuration, or no files that the library knows: a folder may have the name
     root = f"hf://datasets/{repository}@{commit}/"
     urls = [str(url) for split in (builder.config.data_files or {}).values() for url in split]
     outside = [url for url in urls if not url.startswith(root)]

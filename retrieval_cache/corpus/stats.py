@@ -76,7 +76,7 @@ def corpus_stats(corpus: Path | str | Corpus, progress: Progress = lambda line: 
     """Read a corpus to its end and count. Broken lines are counted however many there are.
 
     `progress` gets the first broken lines. Memory: the digests of ids and
-    titles and the length of each article, about 250 bytes an article. Raises
+    titles and the length of each article, some 220 bytes an article. Raises
     CorpusError for a corpus that cannot be read to its end.
     """
     opened = open_corpus(corpus)
