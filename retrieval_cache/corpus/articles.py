@@ -22,7 +22,7 @@ from retrieval_cache.records import Article, CorpusError, check_max_broken
 SHOWN = 20
 """How many broken lines are listed one by one; the others are only counted."""
 
-_FIX = "Correct or remove the line, or raise max_broken to have such lines left out and counted."
+_FIX = "Correct or remove the line; or have such lines left out and counted: max_broken, in the command --max-broken."
 _LINE_BITS = 40
 
 
@@ -138,10 +138,10 @@ def check_broken(broken: int, whole: int, max_broken: int | float | None, name: 
     by_share = isinstance(max_broken, float)
     # A quotient is the very number that the limit was written as: 29 / 100 is 0.29, but 0.29 * 100 is less than 29.
     if (broken / (whole + broken) if by_share else broken) > max_broken:
-        allowed = f"{max_broken:.4g} of all" if by_share else f"{max_broken:,}"
+        allowed = f"{max_broken * 100:.4g}% of all" if by_share else f"{max_broken:,}"
         raise CorpusError(
             f"{name}: {broken:,} of {whole + broken:,} lines are broken{kinds}, more than the {allowed} allowed.",
-            "Correct or remove them, or raise max_broken to have them left out and counted.",
+            "Correct or remove them; or allow more of them: max_broken, in the command --max-broken.",
         )
 
 

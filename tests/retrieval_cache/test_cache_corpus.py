@@ -131,9 +131,8 @@ def test_a_share_counts_against_all_lines(tmp_path, share, allowed):
     if allowed:
         assert len(list(reader)) == 6
     else:
-        with pytest.raises(
-            CorpusError, match=rf"3 of 10 lines are broken \(1 not_json, .*\), more than the {share:g} of all"
-        ):
+        says = rf"3 of 10 lines are broken \(1 not_json, .*\), more than the {share:.0%} of all"
+        with pytest.raises(CorpusError, match=says):
             list(reader)
 
 
