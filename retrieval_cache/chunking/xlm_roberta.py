@@ -21,8 +21,8 @@ from typing import NamedTuple
 from retrieval_cache.records import CacheError
 
 _HEADER = struct.Struct("<4s i 7i f i 5i Q")  # magic, version, sizes, epsilon, block; pieces, four ids, bytes
-_REMEMBERED = 1 << 19  # words, about 60 MB
-_LONGEST = 24  # characters of a word worth remembering
+_ENTRY = 64  # what a word costs in memory beside its characters, about, counted in characters
+_REMEMBERED = 1 << 25  # characters' worth of words, some 70 MB
 
 
 class Vocabulary(NamedTuple):
@@ -45,19 +45,19 @@ class XlmRobertaTokenizer:
         vocabulary = read_vocabulary(model)
         self._unknown = vocabulary.unknown
         self._model = SentencePieceProcessor(model_proto=_model_proto(vocabulary))
-        self._normal = _Normal(vocabulary.normal)
-        self._spaces = frozenset(" ").union(chr(code) for code, form in vocabulary.normal.items() if form == " ")
-        self._words: dict[str, int] = {}
+        normal = vocabulary.normal
+        self._normal = _Normal(normal)
+        self._spaces = frozenset(" ").union(chr(code) for code, form in normal.items() if form == " ")
+        self._ends_open = self._spaces.union(chr(code) for code, form in normal.items() if not form or form[-1] == " ")
+        self.forget()
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text without <s> and </s>; 0 for white space alone."""
-        normal = [text.translate(self._normal) for text in texts]
-        words = [text.split(" ") for text in normal]
+        words = [text.replace("\n", " ").split(" ") for text in texts]
         known = self._known(words)
-        # A space at the end is a token of its own, and so is a text that normalises to nothing.
         return [
-            sum(map(known.__getitem__, parts)) + (not parts[-1]) if text.strip() else 0
-            for text, parts in zip(texts, words, strict=True)
+            self._with_open_end(text) if text[-1:] in self._ends_open else sum(map(known.__getitem__, each))
+            for text, each in zip(texts, words, strict=True)
         ]
 
     def separates(self, gap: str) -> bool:
@@ -66,19 +66,39 @@ class XlmRobertaTokenizer:
 
     def forget(self) -> None:
         """Forget the words counted so far; another thread may still read the old ones."""
-        self._words = {}
+        self._words: dict[str, int] = {"": 0}
+        self._size = 0
 
     def _known(self, texts: Iterable[list[str]]) -> dict[str, int]:
-        """Word → tokens for all words of `texts`, counted now or remembered."""
-        distinct, remembered = set().union(*texts), self._words
-        found = {word: remembered[word] for word in distinct if word in remembered}
-        new = list(distinct - found.keys() - {""})
-        for word, ids in zip(new, self._model.encode(new), strict=True):
-            found[word] = self._with_unknown(word) if self._unknown in ids else len(ids)
-        remembered.update((word, found[word]) for word in new if len(word) <= _LONGEST)
-        if len(remembered) > _REMEMBERED:
+        """Word → tokens for all words of `texts`, and others counted before.
+
+        A word may normalise to several: many characters become spaces.
+        """
+        known = self._words
+        new = [word for word in set().union(*texts) if word not in known]
+        normal = [word.translate(self._normal).split(" ") for word in new]
+        counted = iter(self._counted([part for parts in normal for part in parts if part]))
+        known.update(
+            (word, sum(next(counted) for part in parts if part)) for word, parts in zip(new, normal, strict=True)
+        )
+        self._size += sum(map(len, new)) + _ENTRY * len(new)
+        if self._size > _REMEMBERED:
             self.forget()
-        return found | {"": 0}
+        return known
+
+    def _counted(self, words: list[str]) -> list[int]:
+        """Tokens of each normalised word."""
+        return [
+            self._with_unknown(word) if self._unknown in ids else len(ids)
+            for word, ids in zip(words, self._model.encode(words), strict=True)
+        ]
+
+    def _with_open_end(self, text: str) -> int:
+        """Tokens of a text whose last character becomes a space, which is a token there, or nothing at all."""
+        if not text.strip():
+            return 0
+        *words, last = text.translate(self._normal).split(" ")
+        return sum(self._counted([word for word in [*words, last] if word])) + (not last)
 
     def _with_unknown(self, word: str) -> int:
         """sentencepiece makes neighbouring unknown characters one piece; for the model each is one."""
