@@ -18,6 +18,7 @@ from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
+from retrieval_cache.estimate import WORTH_SAYING, duration, refuse_what_cannot_fit
 from retrieval_cache.files import (
     Progress,
     artefact_lock,
@@ -39,7 +40,7 @@ from retrieval_cache.records import (
     Query,
     content_key,
 )
-from retrieval_cache.retrievers import IndexFolder, Resources, Retriever, key_of_index, make_retriever
+from retrieval_cache.retrievers import IndexFolder, Resources, Retriever, all_retrievers, key_of_index, make_retriever
 from retrieval_cache.searches import Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
@@ -54,7 +55,7 @@ from retrieval_cache.store.manifest import Manifest, passages_key
 from retrieval_cache.store.parts import PARTS, SHARDS, Block, part_paths
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable, write_passages
-from retrieval_cache.store.stages import complete
+from retrieval_cache.store.stages import META_FILE, complete
 
 
 def build_cache(
@@ -72,6 +73,20 @@ def build_cache(
     where several fit, also if there was nothing left to make.
     """
     return Build(spec, queries, Path(root), progress, resources=resources).run()
+
+
+def estimate_build(
+    spec: BuildSpec,
+    queries: Iterable[Query],
+    root: Path,
+    progress: Progress,
+    resources: Resources = Resources(),  # noqa: B008  it is frozen
+) -> None:
+    """Say through `progress` what `build_cache` has left to do; nothing but the passages is made.
+
+    Raises DoesNotFit where disk or memory lack the room, and what `build_cache` raises.
+    """
+    Build(spec, queries, Path(root), progress, resources=resources).estimate()
 
 
 class Build:
@@ -232,10 +247,36 @@ class Build:
         def make() -> tuple[list[str], dict[str, Any]]:
             passages = self._open_passages(manifest)
             self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
+            self._estimate_index(retriever, passages, index.path)
             return retriever.build(passages, index, self.image_root if retriever.uses_images else None), {}
 
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
+
+    def estimate(self) -> None:
+        """Cut the corpus if need be and say what is still to be made and searched; DoesNotFit if it cannot be."""
+        manifest = self.manifest()
+        if self.finished(self.folder(manifest)) is not None:
+            self.progress("everything is there already")
+            return
+        passages = self._open_passages(manifest)
+        for retriever in all_retrievers(self.retriever):
+            folder = index_folder(self.root, key_of_index(retriever, manifest))
+            if not (folder / META_FILE).exists():
+                self._estimate_index(retriever, passages, folder)
+        self._estimate_search(self.searches(manifest)[0].queries, len(passages))
+
+    def _estimate_index(self, retriever: Retriever, passages: PassageTable, folder: Path) -> None:
+        if len(passages) < WORTH_SAYING:
+            return
+        needs = retriever.needs(passages, self.image_root if retriever.uses_images else None)
+        if needs.disk:
+            self.progress(f"index: {retriever.spec.name} takes {needs}")
+            refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, folder)
+
+    def _estimate_search(self, queries: Sequence[Query], passages: int) -> None:
+        if passages >= WORTH_SAYING and (seconds := self.retriever.search_seconds(queries, passages)):
+            self.progress(f"hits: searching takes about {duration(seconds)}")
 
     def finished(self, folder: Path) -> Cache | None:
         """The cache if it is complete and whole, None if it is to be made (again)."""
@@ -253,6 +294,7 @@ class Build:
         index = self.index(self.retriever, manifest)
         asked, blocks = self.searches(manifest)
         self.progress(f"hits: {len(asked.queries):,} searches for {len(self.queries):,} queries")
+        self._estimate_search(asked.queries, manifest.corpus["passages"])
         parts = asked.run(blocks, folder, folder, lambda: self.retriever.open(index), self.progress)
         rows, scores = asked.spread(parts)
         refuse_empty(rows, self.queries, self.spec.retriever.name)

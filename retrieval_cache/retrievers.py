@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from retrieval_cache.encoders.base import Encoder
+from retrieval_cache.estimate import Needs
 from retrieval_cache.fusion import FusedSearcher
 from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, default_spec, with_weights
@@ -54,6 +55,14 @@ class Retriever(Protocol):
         """What indexing so many passages will make and take, in a few words."""
         ...
 
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        """What making this index will take, its components left out; measured on a few of the passages."""
+        ...
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        """About how long searching for `queries` (at least one) will take; 0 where that cannot be said before."""
+        ...
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         """Write index files into `index.path`, going on from what is there; returns their names."""
         ...
@@ -86,6 +95,14 @@ class Bm25Retriever:
     def plan(self, passages: int) -> str:
         return f"BM25 postings of {passages:,} passages"
 
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        from retrieval_cache.sparse.needs import needs
+
+        return needs(passages, self._params)
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        return 0.0
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         self._bm25.Bm25Index.build(passages, index.path, self._params)
         return list(self._bm25.FILES)
@@ -116,6 +133,16 @@ class Bm25ReferenceRetriever:
     def plan(self, passages: int) -> str:
         return f"terms of {passages:,} passages for rank_bm25, all in memory while searching"
 
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        from retrieval_cache.sparse.needs import needs
+
+        # rank_bm25 keeps a dict of every passage: some hundred bytes for each of its terms.
+        small = needs(passages, self._params)
+        return replace(small, memory=25 * small.disk, instead=("bm25, which finds the same",))
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        return 0.0
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         self._reference.ReferenceIndex.build(passages, index.path, self._params)
         return list(self._reference.FILES)
@@ -136,8 +163,9 @@ class DenseRetriever:
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
         from retrieval_cache.dense import index as dense
+        from retrieval_cache.dense import needs
 
-        self._dense = dense
+        self._dense, self._needs = dense, needs
         self.spec = spec
         self.encoder = encoder
         self.uses_images = encoder.uses_images
@@ -147,6 +175,12 @@ class DenseRetriever:
     def plan(self, passages: int) -> str:
         size = self._dense.embedding_bytes(passages, self.encoder.dim) / 1e6
         return f"{size:,.1f} MB of embeddings, {passages:,} passages of {self.encoder.dim} numbers"
+
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        return self._needs.of_embeddings(self.encoder, passages, image_root)
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        return self._needs.seconds_to_search(self.encoder, queries, passages)
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root)
@@ -165,9 +199,9 @@ class IvfRetriever:
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
         from retrieval_cache.dense import index as dense
-        from retrieval_cache.dense import ivf
+        from retrieval_cache.dense import ivf, needs
 
-        self._dense, self._ivf = dense, ivf
+        self._dense, self._ivf, self._needs = dense, ivf, needs
         self.spec = spec
         self.encoder = encoder
         kept = {name: value for name, value in spec.params.items() if name not in IVF_PARAMS}
@@ -181,6 +215,13 @@ class IvfRetriever:
         size = self._ivf.index_bytes(passages, self.encoder.dim, self.spec.params) / 1e6
         nlist, nprobe = self._ivf.sizes(passages, self.spec.params)
         return f"{size:,.1f} MB of {self.spec.params['quantizer']} codes in {nlist:,} lists, {nprobe} looked at"
+
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        return self._needs.of_lists(len(passages), self.encoder.dim, self.spec.params)
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        nlist, nprobe = self._ivf.sizes(passages, self.spec.params)
+        return self._needs.seconds_to_search(self.encoder, queries, nlist + passages * nprobe // nlist)
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         exact = self._exact.open(index.components[0])
@@ -214,6 +255,12 @@ class HybridRetriever:
     def plan(self, passages: int) -> str:
         return " and ".join(part.spec.name for part in self.components)
 
+    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+        return Needs(0, 0, 0.0)
+
+    def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
+        return sum(part.search_seconds(queries, passages) for part in self.components)
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         return []
 
@@ -234,21 +281,23 @@ def key_of_index(retriever: Retriever, manifest: Manifest) -> str:
     return index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
 
 
+def all_retrievers(retriever: Retriever) -> list[Retriever]:
+    """A retriever and its components, which come first."""
+    return [*(each for part in retriever.components for each in all_retrievers(part)), retriever]
+
+
 def index_keys(retriever: Retriever, manifest: Manifest) -> list[str]:
     """Keys of the index of a retriever and of those of its components, which come first."""
-    parts = [key for part in retriever.components for key in index_keys(part, manifest)]
-    return [*parts, key_of_index(retriever, manifest)]
+    return [key_of_index(each, manifest) for each in all_retrievers(retriever)]
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a build may use on this machine; it shapes neither index nor hits.
+    """Where on this machine a build finds what its spec names.
 
-    `memory` is a budget in bytes for buffers; `model` the folder of weights
-    that are not named by a commit on the hub.
+    `model` is the folder of weights that are not named by a commit on the hub.
     """
 
-    memory: int = 1 << 30
     model: Path | None = None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from retrieval_cache.build import Build
 from retrieval_cache.files import Progress, artefact_lock
 from retrieval_cache.records import BuildSpec, CacheIncomplete, CacheMissing, Query
+from retrieval_cache.retrievers import Resources
 from retrieval_cache.searches import load
 from retrieval_cache.store.cache import Cache
 from retrieval_cache.store.parts import SHARDS, Block, write_part
@@ -38,7 +39,12 @@ class Shard:
 
 
 def build_shard(
-    spec: BuildSpec, queries: Iterable[Query], root: Path, shard: Shard, progress: Progress = lambda line: None
+    spec: BuildSpec,
+    queries: Iterable[Query],
+    root: Path,
+    shard: Shard,
+    progress: Progress = lambda line: None,
+    resources: Resources = Resources(),  # noqa: B008  it is frozen
 ) -> tuple[int, int]:
     """Search one shard of a build, leaving part files and no manifest; returns its searches and those of the build.
 
@@ -46,7 +52,7 @@ def build_shard(
     root: passages and index are made by the first, and the others wait.
     Nothing is done if the cache is finished. Errors as for `build_cache`.
     """
-    build = Build(spec, queries, Path(root), progress)
+    build = Build(spec, queries, Path(root), progress, resources=resources)
     manifest = build.manifest()
     folder = build.folder(manifest)
     asked, blocks = build.searches(manifest)
@@ -69,6 +75,7 @@ def merge_cache(
     root: Path,
     sources: Sequence[Path] = (),
     progress: Progress = lambda line: None,
+    resources: Resources = Resources(),  # noqa: B008  it is frozen
 ) -> Cache:
     """Join the shards of a build into its cache under `root`; nothing is searched.
 
@@ -83,7 +90,7 @@ def merge_cache(
             raise CacheMissing(
                 f"there is no cache folder {source}.", "Name the cache root that a shard was built under."
             )
-    build = Build(spec, queries, Path(root), progress, sources)
+    build = Build(spec, queries, Path(root), progress, sources, resources)
     manifest = build.manifest()
     folder = build.folder(manifest)
     if build.finished(folder) is None:

@@ -186,6 +186,7 @@ MINI = ("--dataset", "mini", "--setting", "textrag_question_bm25")
 
 
 def test_shards_are_built_shown_and_merged(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("retrieval_cache.retrievers.Bm25Retriever.query_block", 256)
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "one"))
     code, out, _ = run(capsys, "cache", "build", *MINI, "--shard", "2/2")
     assert code == 0 and "shard 2/2 done, " in out and "m4rag cache merge" in out
@@ -230,3 +231,34 @@ def test_info_needs_no_data(capsys, cvqa, monkeypatch):
     code, out, err = run(capsys, "cache", "info")
     assert code == 0 and out.startswith("  cvqa textrag_question_bm25") and "1 complete caches" in out
     assert "no cache of cvqa is marked" in err and "M4RAG_DATA names /nowhere" in err
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (("--dense", "pixel"), "--dense names a component of the retriever hybrid; this is bm25"),
+        (("--index", "ivf"), "'bm25' has no parameter index"),
+        (("--model", "nobody/nothing"), "nobody/nothing is neither on this machine"),
+        (("--retriever", "hybrid", "--dense", "nothing"), "unknown retriever 'nothing'"),
+        (("--retriever", "e5_small", "--revision", "main"), "--revision is that of a --model"),
+        (("--retriever", "e5_small", "--model", "."), "holds no weights"),
+    ],
+)
+def test_retrievers_that_cannot_be_chosen_are_told_apart(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    code, _, err = run(capsys, "cache", "build", *MINI, *arguments)
+    assert code == 1 and says in err
+    assert not list(tmp_path.glob("indexes/*"))
+
+
+def test_a_chosen_kind_of_index_is_told_and_its_recall_shown(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    code, _, err = run(capsys, "cache", "build", *MINI, "--retriever", "pixel", "--index", "ivf", "--estimate")
+    assert code == 0 and not list(tmp_path.glob("indexes/*"))
+    code, _, err = run(capsys, "cache", "build", *MINI, "--retriever", "pixel", "--index", "ivf")
+    assert code == 0 and "SQ8 codes in" in err
+    out = run(capsys, "cache", "info")[1]
+    assert out.startswith("* mini") and "recall_at_5 " in out and "recall_queries " in out

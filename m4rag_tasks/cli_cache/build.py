@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache.choose import datasets_and_settings, progress, say
+from m4rag_tasks.cli_cache.retriever import chosen_retriever, resources
 from m4rag_tasks.errors import DataError, M4ragError
 
 if TYPE_CHECKING:
@@ -23,13 +25,16 @@ def cache_build(options: argparse.Namespace) -> int:
 
     def build(job: Job) -> str:
         from m4rag_tasks import retrieval
-        from retrieval_cache import build_cache, build_shard
+        from retrieval_cache import build_cache, build_shard, estimate_build
 
         dataset, setting, spec = job
-        queries, root = retrieval.queries(dataset, setting), retrieval.cache_root()
+        queries, root, here = retrieval.queries(dataset, setting), retrieval.cache_root(), resources(options)
+        if options.estimate:
+            estimate_build(spec, queries, root, progress, here)
+            return "estimated, nothing is built"
         if shard is None:
-            return _described(build_cache(spec, queries, root, progress))
-        mine, of = build_shard(spec, queries, root, shard, progress)
+            return _described(build_cache(spec, queries, root, progress, here))
+        mine, of = build_shard(spec, queries, root, shard, progress, here)
         return f"shard {options.shard} done, {mine} of {of} searches. When all are: m4rag cache merge"
 
     return _each(options, build)
@@ -42,7 +47,7 @@ def cache_merge(options: argparse.Namespace) -> int:
 
         dataset, setting, spec = job
         queries, root = retrieval.queries(dataset, setting), retrieval.cache_root()
-        return _described(merge_cache(spec, queries, root, options.sources, progress))
+        return _described(merge_cache(spec, queries, root, options.sources, progress, resources(options)))
 
     return _each(options, merge)
 
@@ -98,6 +103,7 @@ def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Name
         chunker=_chunker(dataset, setting, options),
         max_broken=options.max_broken,
     )
+    spec = replace(spec, retriever=chosen_retriever(spec.retriever, options))
     _refuse_another_corpus(dataset, spec.corpus)
     if setting.query in ("oracle", "caption"):
         contexts.check(dataset, setting.query)

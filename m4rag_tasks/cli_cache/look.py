@@ -65,6 +65,7 @@ def _described(entry: CacheEntry) -> str:
         f" {passages} of {manifest.chunker.max_tokens} tokens"
         f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]},"
         f" {manifest.corpus['broken']} broken lines left out{source}), {', '.join(sizes)}"
+        + "".join(f", {name} {value:g}" for name, value in sorted(manifest.measured.items()))
     )
 
 

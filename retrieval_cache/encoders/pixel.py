@@ -33,6 +33,7 @@ class PixelEncoder:
 
     uses_images = True
     batch = 64
+    memory = 300_000_000
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("pixel")

@@ -34,7 +34,7 @@ class Weights:
     folder: Path
 
 
-def resolve(model: str, revision: str | None = None) -> Weights:
+def resolve_weights(model: str, revision: str | None = None) -> Weights:
     """The weights in a folder, or of a hub id at a branch, tag or commit (None: its main branch).
 
     Raises ModelError if they are not here and cannot be downloaded.

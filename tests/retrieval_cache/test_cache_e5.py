@@ -11,7 +11,7 @@ import pytest
 
 from retrieval_cache import CacheError, CacheMismatch, Passage, Query, build_cache, default_spec, find_cache
 from retrieval_cache.encoders.e5 import E5Encoder
-from retrieval_cache.encoders.weights import ModelError, fingerprint, locate, resolve
+from retrieval_cache.encoders.weights import ModelError, fingerprint, locate, resolve_weights
 from retrieval_cache.retrievers import Resources, make_retriever
 from retrieval_cache.specs import as_made_here, components, with_weights
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def spec(folder):
-    return with_weights(default_spec("e5_small"), resolve(str(folder)).revision)
+    return with_weights(default_spec("e5_small"), resolve_weights(str(folder)).revision)
 
 
 def passages(texts):
@@ -139,9 +139,9 @@ def test_weights_that_are_not_here_are_one_clear_error(world, monkeypatch, tmp_p
         world.build("e5_small")
     assert "hf download intfloat/multilingual-e5-small --revision fd1525a" in str(e.value)
     with pytest.raises(ModelError, match="neither on this machine"):
-        resolve("nobody/nothing")
+        resolve_weights("nobody/nothing")
     with pytest.raises(ModelError, match="neither on this machine"):
-        resolve("../../../nothing")
+        resolve_weights("../../../nothing")
 
 
 def test_a_commit_in_the_hub_cache_is_found_and_recorded(folder, monkeypatch, tmp_path):
@@ -152,7 +152,7 @@ def test_a_commit_in_the_hub_cache_is_found_and_recorded(folder, monkeypatch, tm
     (home / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    weights = resolve("someone/tiny")
+    weights = resolve_weights("someone/tiny")
     assert weights.revision == f"someone/tiny@{commit}"
     spec = with_weights(default_spec("e5_base"), weights.revision)
     assert E5Encoder(spec).encode_queries([Query("q", "sauna")]).shape == (1, 32)
