@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from retrieval_cache.records import CacheError, CacheMismatch, Query
-from retrieval_cache.retrievers import IndexFolder, Retriever, index_keys, key_of_index, make_retriever
+from retrieval_cache.retriever import IndexFolder, Retriever, index_keys, key_of_index
+from retrieval_cache.retrievers import make_retriever
 from retrieval_cache.store.cache import Cache
 from retrieval_cache.store.caches import index_folder, open_cache, sha256_of
 from retrieval_cache.store.manifest import Manifest

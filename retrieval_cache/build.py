@@ -40,7 +40,8 @@ from retrieval_cache.records import (
     Query,
     content_key,
 )
-from retrieval_cache.retrievers import IndexFolder, Resources, Retriever, all_retrievers, key_of_index, make_retriever
+from retrieval_cache.retriever import IndexFolder, Retriever, all_retrievers, key_of_index
+from retrieval_cache.retrievers import Resources, make_retriever
 from retrieval_cache.searches import Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (

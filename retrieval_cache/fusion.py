@@ -17,7 +17,7 @@ from retrieval_cache.ranking import NO_ROW, NO_SCORE
 from retrieval_cache.records import Query
 
 if TYPE_CHECKING:
-    from retrieval_cache.retrievers import Searcher
+    from retrieval_cache.retriever import Searcher
 
 
 def reciprocal_ranks(rankings: Sequence[np.ndarray], k: int, rrf_k: float) -> tuple[np.ndarray, np.ndarray]:

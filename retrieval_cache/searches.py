@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from retrieval_cache.files import Progress
 from retrieval_cache.records import CacheCorrupt, Query, content_key
-from retrieval_cache.retrievers import Searcher
+from retrieval_cache.retriever import Searcher
 from retrieval_cache.store.manifest import Manifest
 from retrieval_cache.store.parts import Block, Found, part_paths, read_part, write_part
 
