@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import retrieval_cache
 from retrieval_cache import (
     CacheCorrupt,
     CacheError,
@@ -282,3 +286,17 @@ def test_errors_travel_between_processes():
     # Copying takes an error apart and puts it together the way that process pools do.
     error = copy.copy(CacheMismatch("Wrong.", "Do this."))
     assert str(error) == "Wrong. Do this." and isinstance(error, CacheError)
+
+
+def test_opening_and_looking_up_imports_no_more_than_it_needs(world):
+    """Where pyarrow hands arrays to NumPy it may import pandas, which takes longer than all the rest."""
+    cache = world.build()
+    code = (
+        "import sys; from pathlib import Path; from retrieval_cache import Query, open_cache; "
+        "cache = open_cache(Path(sys.argv[1])); cache.hits(Query('q7', sys.argv[2], '7.png')); "
+        "print([name for name in ('pandas', 'pyarrow.compute', 'faiss', 'numba') if name in sys.modules])"
+    )
+    package = Path(retrieval_cache.__file__).parents[1]
+    arguments = [sys.executable, "-c", code, str(cache.folder), world.queries[7].text]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=package)
+    assert done.stdout.strip() == "[]"
