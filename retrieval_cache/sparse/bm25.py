@@ -27,22 +27,22 @@ from tqdm import tqdm
 from retrieval_cache.files import remove_files
 from retrieval_cache.parallel import ordered_map
 from retrieval_cache.ranking import NO_ROW, NO_SCORE, top_k
-from retrieval_cache.records import CorpusError, Passage, Query, content_key, short_key
-from retrieval_cache.sparse.analyser import ANALYSER_VERSION, analyser_libraries, terms
-from retrieval_cache.sparse.layout import BLOCK, FILES, IndexFiles, hashes
+from retrieval_cache.records import CorpusError, Passage, Query
+from retrieval_cache.sparse.analyser import analyser_libraries, terms
+from retrieval_cache.sparse.hashing import term_hashes
+from retrieval_cache.sparse.layout import BLOCK, FILES, IndexFiles
 from retrieval_cache.sparse.merge import merge
 from retrieval_cache.sparse.okapi import Okapi
-from retrieval_cache.sparse.runs import Run, make_run, open_run, write_run
+from retrieval_cache.sparse.runs import RUNS, Run, kept_run
 from retrieval_cache.sparse.scoring import Formula, Postings, Terms, search_queries
+from retrieval_cache.sparse.workers import make_runs_in_processes
 from retrieval_cache.specs import checked_params, passage_input
+from retrieval_cache.store.passages import PassageTable
 
 __all__ = ["FILES", "Bm25Index", "bm25_libraries"]
 
 RESIDENT_BYTES = 1 << 30
 """Pages of mapped files that stay in memory between searches, at most."""
-
-RUNS = "run-*.bin"
-"""Matches the runs, which are removed once the index is written."""
 
 _QUERIES_AT_ONCE = 32
 _LEVELS = 255
@@ -68,15 +68,18 @@ class Bm25Index:
     def build(passages: Iterable[Passage], folder: Path, params: Mapping[str, Any] | None = None) -> None:
         """Index `passages` (rows 0, 1, … in the order given) into `folder`; goes on from the runs there.
 
-        Memory holds one block of 65,536 passages at a time; for a while the disk
-        holds the postings twice.
+        Memory holds one block of 65,536 passages at a time; a `PassageTable` of
+        several blocks is analysed by a process per core, each with a block of
+        its own. For a while the disk holds the postings twice.
         """
         params = _checked(params)
+        if isinstance(passages, PassageTable):
+            make_runs_in_processes(passages, folder, params)
         texts = (passage_input(params, passage.title, passage.text) for passage in passages)
         runs: list[Run] = []
         with tqdm(desc="analysing", unit=" passages", delay=2, disable=None) as bar:
             while block := list(islice(texts, BLOCK)):
-                runs.append(_run(folder, len(runs), block))
+                runs.append(kept_run(folder, len(runs), block))
                 bar.update(len(block))
         if not any(len(run.hash) for run in runs):
             raise CorpusError("the corpus holds no word that BM25 could index.", "Check the corpus file.")
@@ -118,7 +121,7 @@ class Bm25Index:
         """The known terms of queries, ready to be searched for."""
         flat = [term for found in wanted for term in found]
         distinct = {term: i for i, term in enumerate(dict.fromkeys(flat))}
-        numbers = self._find(hashes(distinct))[[distinct[term] for term in flat]]
+        numbers = self._find(term_hashes(distinct))[[distinct[term] for term in flat]]
         query = np.repeat(np.arange(len(wanted)), [len(found) for found in wanted])
         query, numbers = query[numbers >= 0], numbers[numbers >= 0]
         pairs, which = np.unique(query * len(self._files.arrays["hash"]) + numbers, return_inverse=True)
@@ -191,19 +194,6 @@ def _checked(params: Mapping[str, Any] | None) -> dict[str, Any]:
     if not (0 < k1 < math.inf and 0 <= b <= 1 and math.isfinite(epsilon)):
         raise ValueError(f"bm25: k1 is {k1}, b {b}, epsilon {epsilon}; k1 must be above 0, b from 0 to 1")
     return checked
-
-
-def _run(folder: Path, number: int, texts: Sequence[str]) -> Run:
-    """The run of one block, from the disk if an earlier build finished it."""
-    key = content_key("run", {"analyser": ANALYSER_VERSION, "texts": texts})
-    path = folder / RUNS.replace("*", f"{number:05}-{short_key(key)}")
-    run = open_run(path)
-    if run is None:
-        write_run(path, make_run(texts))
-        run = open_run(path)
-    if run is None:
-        raise CorpusError(f"{path} cannot be read back.", "Check the disk that holds this path.")
-    return run
 
 
 def _bounds_table(length: np.ndarray, okapi: Okapi) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,7 @@ segment; the segments of a term follow each other, and so do their postings:
     overflow_count int64               and the count itself
     length         uint32 [passages]   terms per passage
 
-Terms themselves are not kept: two of 50 million differing terms share a
-BLAKE2b hash of 128 bits with a probability of about 4e-24. `index.json` holds the sums that
+Terms themselves are not kept (see `hashing`). `index.json` holds the sums that
 scores need. Positions are uint32, or int64 where there are more than 2^32.
 """
 
@@ -26,9 +25,8 @@ import json
 import math
 import mmap
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,12 +59,6 @@ _KINDS = {
     "overflow_count": (np.dtype(np.int64),),
     "length": (np.dtype(np.uint32),),
 }
-
-
-def hashes(terms: Iterable[str]) -> np.ndarray:
-    """The 128-bit hashes of terms: uint64 [n, 2]."""
-    digests = b"".join(blake2b(term.encode(), digest_size=16).digest() for term in terms)
-    return np.frombuffer(digests, "<u8").astype(np.uint64, copy=False).reshape(-1, 2)
 
 
 def position_type(most: int) -> np.dtype:

@@ -17,9 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from retrieval_cache.files import atomic_file
-from retrieval_cache.sparse.analyser import PAIR_CHARACTERS, SEPARATOR, is_word, pair_term, pieces, word_terms
+from retrieval_cache.records import CacheCorrupt, content_key, short_key
+from retrieval_cache.sparse.analyser import GRAM, PAIR_CHARACTERS, SEPARATOR, analyser_libraries, is_word, pieces
 from retrieval_cache.sparse.compiled import compiled
-from retrieval_cache.sparse.layout import MANY, hashes
+from retrieval_cache.sparse.hashing import code_points, gram_hashes, pair_hashes, word_hashes
+from retrieval_cache.sparse.layout import MANY
+
+RUNS = "run-*.bin"
+"""Matches the files of runs, which are removed once the index is written."""
 
 _TEXTS_AT_ONCE = 64
 _END, _NO_WORD = 0, 1
@@ -43,6 +48,19 @@ class Run:
     length: np.ndarray  # uint32 [passages]
 
 
+def kept_run(folder: Path, number: int, texts: Sequence[str]) -> Run:
+    """The run of block `number`, from the disk if it was made before; its name tells its content."""
+    key = content_key("run", {"analyser": analyser_libraries(), "texts": list(texts)})
+    path = folder / RUNS.replace("*", f"{number:05}-{short_key(key)}")
+    run = open_run(path)
+    if run is None:
+        write_run(path, make_run(texts))
+        run = open_run(path)
+    if run is None:
+        raise CacheCorrupt(f"{path} does not read back as it was written.", "Check the disk that holds this path.")
+    return run
+
+
 def make_run(texts: Sequence[str]) -> Run:
     """Analyse up to 65,536 texts; the terms are those of `analyser.terms`, in that order."""
     words = _Words()
@@ -53,19 +71,19 @@ def make_run(texts: Sequence[str]) -> Run:
     sequence = sequence[sequence != _NO_WORD]
     if np.count_nonzero(sequence == _END) != len(texts):
         raise RuntimeError("texts cut in one go came back as another number of texts")
-    found: dict[str, int] = {}
-    starts, numbers = _terms_of_words(words.forms, found)
-    pairs = _pairs(sequence, words.forms, found)
-    order, frequency, length = _count(sequence, starts, numbers, pairs, len(found), len(texts))
-    return _sorted_run(found, order, frequency, length, (sequence, starts, numbers, pairs))
+    starts, numbers, hash = _terms_of_words(words.forms)
+    pairs, pair_hash = _pairs(sequence, words.forms, hash[numbers[starts[:-1]]], len(hash))
+    hash = np.concatenate([hash, pair_hash])
+    order, frequency, length = _count(sequence, starts, numbers, pairs, len(hash), len(texts))
+    return _sorted_run(hash, order, frequency, length, (sequence, starts, numbers, pairs))
 
 
-def _sorted_run(found: dict[str, int], order, frequency, length, occurrences) -> Run:
+def _sorted_run(hash: np.ndarray, order, frequency, length, occurrences) -> Run:
     """Put terms in the order of their hashes and fill in the postings."""
-    hash = hashes(found)
     by_hash = np.lexsort((hash[:, 1], hash[:, 0]))
+    by_hash = by_hash[frequency[by_hash] > 0]  # without the two numbers that are no words
     start = np.concatenate(([0], np.cumsum(frequency[by_hash], dtype=np.int64)))
-    place = np.empty(len(found), np.int64)
+    place = np.zeros(len(hash), np.int64)
     place[by_hash] = start[:-1]
     offset, count = _fill(*occurrences, place, int(start[-1]))
     many = np.flatnonzero(count >= MANY)
@@ -80,7 +98,7 @@ class _Words(dict):
 
     def __init__(self) -> None:
         super().__init__({SEPARATOR: _END})
-        self.forms = ["", ""]
+        self.forms = ["", ""]  # those of the two numbers above, which are no words
 
     def __missing__(self, piece: str) -> int:
         number = _NO_WORD
@@ -91,33 +109,52 @@ class _Words(dict):
         return number
 
 
-def _terms_of_words(forms: Sequence[str], found: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The term numbers of each word: starts int64 [words + 1], numbers int32; enters them in `found`."""
-    numbers, ends = array("i"), array("q", [0, 0, 0])
-    for word in forms[2:]:
-        numbers.extend([found.setdefault(term, len(found)) for term in word_terms(word)])
-        ends.append(len(numbers))
-    return np.frombuffer(ends, np.int64), np.array(numbers, np.int32)
+def _terms_of_words(forms: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The terms of each word, as `word_terms` says: starts int64 [words + 1], numbers int32, hashes uint64 [terms, 2].
+
+    The word itself is the first of its terms. The two numbers that are no words get none of a text's terms.
+    """
+    size = np.fromiter(map(len, forms), np.int64, len(forms))
+    points = code_points("".join([f" {word} " for word in forms]))
+    windows = np.empty((0, GRAM), np.uint32)
+    if len(points) >= GRAM:
+        windows = np.lib.stride_tricks.sliding_window_view(points, GRAM)
+    grams = np.maximum(0, size + 2 - GRAM + 1)
+    begin = np.cumsum(size + 2) - (size + 2)
+    gram_end = np.cumsum(grams)
+    which = np.arange(gram_end[-1]) - np.repeat(gram_end - grams, grams) + np.repeat(begin, grams)
+    distinct, number = _distinct(gram_hashes(windows[which]))
+    starts = np.concatenate(([0], np.cumsum(grams + 1)))
+    numbers = np.empty(starts[-1], np.int32)
+    is_gram = np.ones(len(numbers), bool)
+    is_gram[starts[:-1]] = False
+    numbers[starts[:-1]] = np.arange(len(forms))
+    numbers[is_gram] = number + len(forms)
+    return starts, numbers, np.concatenate([word_hashes(forms), distinct])
 
 
-def _pairs(sequence: np.ndarray, forms: Sequence[str], found: dict[str, int]) -> np.ndarray:
-    """Per place of `sequence` the number of the pair that ends there, or -1: int32."""
+def _pairs(
+    sequence: np.ndarray, forms: Sequence[str], word_hash: np.ndarray, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per place of `sequence` the number of the pair that ends there, counted from `first`, or -1: int32; hashes."""
     size = np.fromiter(map(len, forms), np.int32, len(forms))
     before, word = sequence[:-1], sequence[1:]
     short = (before != _END) & (word != _END) & (size[before] + size[word] <= PAIR_CHARACTERS)
     keys = before[short].astype(np.int64) << 32 | word[short]
     distinct, which = np.unique(keys, return_inverse=True)
-    numbers = np.fromiter(
-        (
-            found.setdefault(pair_term(forms[first], forms[second]), len(found))
-            for first, second in zip((distinct >> 32).tolist(), (distinct & 0xFFFFFFFF).tolist(), strict=True)
-        ),
-        np.int32,
-        len(distinct),
-    )
     pairs = np.full(len(sequence), -1, np.int32)
-    pairs[1:][short] = numbers[which]
-    return pairs
+    pairs[1:][short] = which + first
+    return pairs, pair_hashes(word_hash[distinct >> 32], word_hash[distinct & 0xFFFFFFFF])
+
+
+def _distinct(hash: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of uint64 [n, 2], and for each row its number among them."""
+    order = np.lexsort((hash[:, 1], hash[:, 0]))
+    fresh = np.ones(len(hash), bool)
+    fresh[1:] = (hash[order[1:]] != hash[order[:-1]]).any(axis=1)
+    number = np.empty(len(hash), np.int64)
+    number[order] = np.cumsum(fresh) - 1
+    return hash[order[fresh]], number
 
 
 @compiled

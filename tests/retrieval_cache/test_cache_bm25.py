@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
 from retrieval_cache.records import CacheCorrupt, CorpusError, Passage, Query
-from retrieval_cache.sparse import bm25, layout, merge, runs
+from retrieval_cache.sparse import bm25, layout, merge, runs, workers
 from retrieval_cache.sparse.analyser import terms, word_forms
 from retrieval_cache.sparse.bm25 import Bm25Index
+from retrieval_cache.sparse.hashing import term_hashes
 from retrieval_cache.sparse.reference import ReferenceIndex
 from retrieval_cache.specs import default_spec
+from retrieval_cache.store.passages import PassageTable, write_passages
 
 PARAMS = default_spec("bm25").params
 
@@ -71,7 +73,7 @@ def test_a_run_holds_the_terms_that_the_analyser_gives(texts):
     distinct = list(dict.fromkeys(term for found in every for term in found))
     by_order = np.argsort(run.order)
     assert run.length.tolist() == [len(found) for found in every]
-    assert run.hash[by_order].tolist() == layout.hashes(distinct).tolist()
+    assert run.hash[by_order].tolist() == term_hashes(distinct).tolist()
     for term, place in zip(distinct, by_order, strict=True):
         part = slice(run.start[place], run.start[place + 1])
         wanted = [(row, found.count(term)) for row, found in enumerate(every) if term in found]
@@ -126,37 +128,16 @@ def test_scores_are_those_of_rank_bm25_on_real_text(data, tmp_path, language, k)
     assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, k)
 
 
-def big_corpus(count, seed=0):
-    """Short texts of made-up words with frequencies as in language, in more than one block."""
-    random = np.random.default_rng(seed)
-    vocabulary = np.array([f"w{number}" for number in range(3000)])
+def test_scores_are_those_of_rank_bm25_over_several_blocks(tmp_path):
+    """Made-up words with frequencies as in language, in more than one block of 65,536."""
+    random = np.random.default_rng(0)
     chance = 1 / np.arange(1, 3001)
-    drawn = vocabulary[random.choice(3000, (count, 6), p=chance / chance.sum())]
-    return [" ".join(row) for row in drawn]
-
-
-def test_scores_are_those_of_rank_bm25_over_several_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(bm25, "terms", str.split)
-    texts = big_corpus(150_000)
-    monkeypatch.setattr(runs, "_terms_of_words", _only_words)
-    monkeypatch.setattr(runs, "_pairs", lambda sequence, forms, found: np.full(len(sequence), -1, np.int32))
+    drawn = random.choice(3000, (70_000, 3), p=chance / chance.sum())
+    texts = [" ".join(f"w{number}" for number in row) for row in drawn.tolist()]
     Bm25Index.build(passages(*texts), tmp_path)
-    asked = ["w0 w1 w2 w50", "w2999 w7 w7 w7 w0", "w2500", "w0", "w17 w400 w3 w1200 w2 w1 w0 nothing"]
-    okapi = BM25Okapi((text.split() for text in texts), k1=PARAMS["k1"])
-    index = Bm25Index(tmp_path)
+    asked = ["w0 w1 w2 w50", "w2999 w7 w7 w7 w0", "w2500", "w17 w400 w3 w1200 w2 w1 w0 nothing"]
     for k in (5, 1000):
-        rows, scores = index.search([Query(text, text) for text in asked], k)
-        for text, found, given_scores in zip(asked, rows, scores, strict=True):
-            wanted = okapi.get_scores(text.split())
-            order = np.lexsort((np.arange(len(texts)), -wanted))[:k]
-            assert found.tolist() == order.tolist()
-            assert given_scores.tolist() == wanted[order].astype(np.float32).tolist()
-
-
-def _only_words(forms, found):
-    for word in forms[2:]:
-        found[word] = len(found)
-    return np.array([0, 0, *range(len(forms) - 1)], np.int64), np.arange(len(forms) - 2, dtype=np.int32)
+        assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, k)
 
 
 def test_the_result_does_not_depend_on_how_queries_are_batched(data, tmp_path, monkeypatch):
@@ -201,13 +182,28 @@ def test_a_build_goes_on_from_whole_runs_only(tmp_path, tree, small_blocks, monk
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(bm25, "merge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         Bm25Index.build(passages(*texts), tmp_path / "b")
-    kept = sorted((tmp_path / "b").glob(bm25.RUNS))
+    kept = sorted((tmp_path / "b").glob(runs.RUNS))
     assert len(kept) == 6
     kept[2].write_bytes(kept[2].read_bytes()[:-1] + b"\xff")
     analysed = []
-    monkeypatch.setattr(bm25, "make_run", lambda part: analysed.append(len(part)) or runs.make_run(part))
+    make_run = runs.make_run
+    monkeypatch.setattr(runs, "make_run", lambda part: analysed.append(len(part)) or make_run(part))
     Bm25Index.build(passages(*texts), tmp_path / "b")
     assert analysed == [7]
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_processes_make_the_same_bytes(tmp_path, tree):
+    texts = [f"w{number % 1000} w{number % 77}" for number in range(70_000)]
+    write_passages(tmp_path / "passages.arrow", passages(*texts))
+    table = PassageTable(tmp_path / "passages.arrow")
+    params = default_spec("bm25").params
+    (tmp_path / "b").mkdir()
+    workers.make_runs_in_processes(table, tmp_path / "b", params)
+    made = [path.name for path in sorted((tmp_path / "b").iterdir())]
+    assert [name[:9] for name in made] == ["run-00000", "run-00001"]
+    Bm25Index.build(table, tmp_path / "b")
+    Bm25Index.build(passages(*texts), tmp_path / "a")
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 

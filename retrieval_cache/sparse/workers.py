@@ -1,0 +1,81 @@
+"""Runs made by several processes, for large corpora.
+
+Each process reads its share of the blocks from the passages file and writes
+their runs. They only go ahead of the build: what one of them could not do, the
+build does itself, and meets the error itself. Plain subprocesses, because
+`multiprocessing` would run the caller's main module again in each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from retrieval_cache.parallel import cores
+from retrieval_cache.sparse.layout import BLOCK
+from retrieval_cache.sparse.runs import kept_run
+from retrieval_cache.specs import passage_input
+from retrieval_cache.store.passages import PassageTable
+
+
+def make_runs_in_processes(passages: PassageTable, folder: Path, params: Mapping[str, Any]) -> None:
+    """Make the runs of all blocks with a process per core; nothing to do for one block or one core."""
+    blocks = -(-len(passages) // BLOCK)
+    count = min(cores(), blocks)
+    if count < 2:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "retrieval_cache.sparse.workers"]
+    workers = []
+    for number in range(count):
+        job = json.dumps([str(passages.path.resolve()), str(folder.resolve()), dict(params), number, count])
+        workers.append(
+            subprocess.Popen([*command, job], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+    try:
+        with tqdm(desc="analysing", unit=" passages", total=len(passages), delay=2, disable=None) as bar:
+            watchers = [threading.Thread(target=_watch, args=(worker, bar)) for worker in workers]
+            for watcher in watchers:
+                watcher.start()
+            for watcher in watchers:
+                watcher.join()
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
+def _watch(worker: subprocess.Popen, bar: tqdm) -> None:
+    """A worker says a number of passages for each block that is done."""
+    for line in worker.stdout or ():
+        bar.update(int(line))
+
+
+def main(job: str) -> None:
+    """Make every `count`-th run, from `number` on."""
+    # A worker whose parent was killed would write into a folder that another build has by now.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    path, folder, params, number, count = json.loads(job)
+    passages = PassageTable(Path(path))
+    for block in range(number, -(-len(passages) // BLOCK), count):
+        rows = passages.slice(block * BLOCK, (block + 1) * BLOCK)
+        kept_run(Path(folder), block, [passage_input(params, row.title, row.text) for row in rows])
+        print(len(rows), flush=True)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
