@@ -183,7 +183,7 @@ def rank_bm25(folder: str, size: int, languages: str, words_only: bool, asked: i
     rows, scores, times = [], [], []
     for query in queries:
         start = time.perf_counter()
-        every = okapi.get_scores(bm25.terms(query.text))
+        every = okapi.get_scores(analyser.terms(query.text))
         best = np.argpartition(-every, K)[:K]
         times.append(time.perf_counter() - start)
         order = np.flatnonzero(every >= every[best].min())
@@ -213,13 +213,13 @@ def bm25s(folder: str, size: int, languages: str, asked: int) -> dict[str, Any]:
 
 def _terms(folder: str) -> Iterator[list[str]]:
     for passage in PassageTable(Path(folder) / "passages.arrow"):
-        yield [sys.intern(term) for term in bm25.terms(passage_input(PARAMS, passage.title, passage.text))]
+        yield [sys.intern(term) for term in analyser.terms(passage_input(PARAMS, passage.title, passage.text))]
 
 
 def _set_terms(words_only: bool) -> None:
     """Leave grams and pairs out, in this process."""
     if words_only:
-        bm25.terms = analyser.word_forms
+        analyser.terms = analyser.word_forms
         runs.GRAM, runs.PAIR_CHARACTERS = 1 << 30, 0
 
 

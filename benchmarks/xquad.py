@@ -59,8 +59,8 @@ def main(arguments: Sequence[str]) -> None:
         "BM25 on XQuAD, nDCG@10, each language searched by itself",
         rows,
         (
-            "Beside it what MTEB publishes for the same data; its BM25 has an English stemmer; the ratio is against it.",
-            f"The analyser and k1 were chosen on every second query, mean {halves[0]:.4f}; the others: {halves[1]:.4f}.",
+            "Beside it: what MTEB publishes for this data. Its BM25 has an English stemmer. The ratio is against it.",
+            f"The analyser and k1 were chosen on every second query: {halves[0]:.4f}; the others: {halves[1]:.4f}.",
         ),
     )
 

@@ -28,12 +28,12 @@ from retrieval_cache.files import remove_files
 from retrieval_cache.parallel import ordered_map
 from retrieval_cache.ranking import NO_ROW, NO_SCORE, top_k
 from retrieval_cache.records import CorpusError, Passage, Query
-from retrieval_cache.sparse.analyser import analyser_libraries, terms
-from retrieval_cache.sparse.hashing import term_hashes
+from retrieval_cache.sparse.analyser import analyser_libraries
+from retrieval_cache.sparse.hashing import find_hashes
 from retrieval_cache.sparse.layout import BLOCK, FILES, IndexFiles
 from retrieval_cache.sparse.merge import merge
 from retrieval_cache.sparse.okapi import Okapi
-from retrieval_cache.sparse.runs import RUNS, Run, kept_run
+from retrieval_cache.sparse.runs import RUNS, Run, analyse, in_order, kept_run
 from retrieval_cache.sparse.scoring import Formula, Postings, Terms, search_queries
 from retrieval_cache.sparse.workers import make_runs_in_processes
 from retrieval_cache.specs import checked_params, passage_input
@@ -59,6 +59,7 @@ class Bm25Index:
         self.passages: int = header["passages"]
         average_idf = header["idf_sum"] / max(1, header["terms"])
         self._okapi = Okapi(self.passages, header["tokens"], params["k1"], params["b"], params["epsilon"], average_idf)
+        self._idf_of: dict[int, float] = {}  # by frequency, as far as asked for
         level, part = _bounds_table(arrays["length"], self._okapi)
         rest = {name: arrays[name] for name in Postings._fields if name in arrays}
         self._postings = Postings(level=level, part=part, **rest)
@@ -105,7 +106,7 @@ class Bm25Index:
         return rows, scores
 
     def _search_texts(self, texts: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-        asked = self._terms([terms(text) for text in texts])
+        asked = self._terms(texts)
         rows = np.full((len(texts), k), NO_ROW, np.int32)
         scores = np.full((len(texts), k), NO_SCORE, np.float32)
         if (asked.idf < 0).any():  # a corpus where the average idf is negative, which bounds do not allow for
@@ -117,31 +118,18 @@ class Bm25Index:
             self._files.forget()
         return rows, scores
 
-    def _terms(self, wanted: Sequence[Sequence[str]]) -> Terms:
+    def _terms(self, texts: Sequence[str]) -> Terms:
         """The known terms of queries, ready to be searched for."""
-        flat = [term for found in wanted for term in found]
-        distinct = {term: i for i, term in enumerate(dict.fromkeys(flat))}
-        numbers = self._find(term_hashes(distinct))[[distinct[term] for term in flat]]
-        query = np.repeat(np.arange(len(wanted)), [len(found) for found in wanted])
+        found = analyse(texts)
+        numbers, query = in_order(found)
+        numbers = find_hashes(self._files.arrays["hash"], found.hash)[numbers]
         query, numbers = query[numbers >= 0], numbers[numbers >= 0]
         pairs, which = np.unique(query * len(self._files.arrays["hash"]) + numbers, return_inverse=True)
         owner, number = np.divmod(pairs, len(self._files.arrays["hash"]))
-        queries = np.arange(len(wanted) + 1)
+        queries = np.arange(len(texts) + 1)
         first_term = np.searchsorted(owner, queries)
         place = which - first_term[query]
         return Terms(first_term, number, self._idf(number), np.searchsorted(query, queries), place)
-
-    def _find(self, wanted: np.ndarray) -> np.ndarray:
-        """hashes [n, 2] → term numbers int64 [n], -1 for terms that no passage has."""
-        mine = self._files.arrays["hash"]
-        place = np.searchsorted(mine[:, 0], wanted[:, 0])
-        while True:
-            inside = np.minimum(place, len(mine) - 1)
-            near = (place < len(mine)) & (mine[inside, 0] == wanted[:, 0])
-            other = near & (mine[inside, 1] != wanted[:, 1])  # half a hash in common, seldom
-            if not other.any():
-                return np.where(near, place, -1)
-            place = place + other
 
     def _idf(self, numbers: np.ndarray) -> np.ndarray:
         """float64 [n]; raises CacheCorrupt where positions cannot be right."""
@@ -152,8 +140,10 @@ class Bm25Index:
         frequency = np.diff(start[ends].astype(np.int64), axis=0)[0]
         if frequency.size and not 1 <= frequency.min() <= frequency.max() <= self.passages:
             raise self._files.corrupt("segment_start")
-        known = {value: self._okapi.idf(value) for value in set(frequency.tolist())}
-        return np.array([known[value] for value in frequency.tolist()], np.float64)
+        values = frequency.tolist()
+        for value in set(values).difference(self._idf_of):
+            self._idf_of[value] = self._okapi.idf(value)
+        return np.array([self._idf_of[value] for value in values], np.float64)
 
     def _search_exhaustively(self, asked: Terms, query: int, rows: np.ndarray, scores: np.ndarray) -> None:
         """Score every passage, for one query; fills rows [k] and scores [k]."""

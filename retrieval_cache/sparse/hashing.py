@@ -14,6 +14,7 @@ from hashlib import blake2b
 import numpy as np
 
 from retrieval_cache.sparse.analyser import GRAM
+from retrieval_cache.sparse.compiled import compiled
 
 _POINT_BITS = 21
 _ODD = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
@@ -52,6 +53,24 @@ def gram_hashes(points: np.ndarray) -> np.ndarray:
 def pair_hashes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Hashes of the first and the second words → hashes of the pairs, all uint64 [n, 2]."""
     return _mixed(first * _ODD[0] + _mixed(second + _ODD[1]))
+
+
+@compiled
+def find_hashes(hash, wanted):
+    """Where the rows of wanted [n, 2] stand in the sorted hash [terms, 2]: int64 [n], -1 for those that do not."""
+    found = np.full(len(wanted), -1, np.int64)
+    for i in range(len(wanted)):
+        head, tail = wanted[i, 0], wanted[i, 1]
+        low, high = 0, len(hash)
+        while low < high:
+            middle = (low + high) // 2
+            if hash[middle, 0] < head or (hash[middle, 0] == head and hash[middle, 1] < tail):
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(hash) and hash[low, 0] == head and hash[low, 1] == tail:
+            found[i] = low
+    return found
 
 
 def code_points(text: str) -> np.ndarray:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from retrieval_cache.sparse.compiled import compiled
 from retrieval_cache.sparse.layout import HEADER, ArrayWriter, position_type, write_header
 from retrieval_cache.sparse.okapi import Okapi
 from retrieval_cache.sparse.runs import Run
-from retrieval_cache.sparse.scoring import place_segments
 
 _POSTINGS_AT_ONCE = 1 << 25
 """Postings per range of hashes, on average: some hundred MB of memory while merging."""
@@ -139,7 +139,7 @@ def _append_postings(
         overflow.append(np.stack([many[:, 0] - start[segment] + place[mine][segment], many[:, 1]], axis=1))
         postings = slice(int(start[0]), int(start[-1]))
         arrays = [np.ascontiguousarray(values) for values in (run.offset[postings], run.count[postings])]
-        place_segments(start - start[0], *arrays, place[mine], norm, okapi.k1, offset, count, bound[mine])
+        _place_segments(start - start[0], *arrays, place[mine], norm, okapi.k1, offset, count, bound[mine])
     files.write("offset", offset)
     files.write("count", count)
     moved = np.concatenate(overflow)
@@ -147,6 +147,21 @@ def _append_postings(
     files.write("overflow_at", moved[:, 0] + files.postings)
     files.write("overflow_count", moved[:, 1])
     return bound
+
+
+@compiled
+def _place_segments(start, offset, count, place, norm, k1, to_offset, to_count, bound):
+    """Copy segments to their places; bound: the best term part of each, as `layout` says."""
+    for segment in range(len(place)):
+        to = place[segment]
+        best = 0.0
+        for i in range(start[segment], start[segment + 1]):
+            to_offset[to], to_count[to] = offset[i], count[i]
+            to += 1
+            part = count[i] * (k1 + 1) / (count[i] + norm[offset[i]])
+            best = max(best, part if count[i] < 255 else k1 + 1)  # what no count exceeds
+        # Rounding may take a hair from the quotient, so a hair is added.
+        bound[segment] = min(255, math.ceil(best / (k1 + 1) * 255 * (1 + 1e-9)))
 
 
 def _idf_sum(firsts: list[np.ndarray], passages: int) -> float:

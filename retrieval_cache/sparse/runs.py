@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,8 +62,23 @@ def kept_run(folder: Path, number: int, texts: Sequence[str]) -> Run:
     return run
 
 
-def make_run(texts: Sequence[str]) -> Run:
-    """Analyse up to 65,536 texts; the terms are those of `analyser.terms`, in that order."""
+class Occurrences(NamedTuple):
+    """The terms of texts, as `analyser.terms` gives them, but numbered.
+
+    `sequence` int32 holds the words of all texts, 0 after each text. Word w has
+    the terms `numbers[starts[w] : starts[w + 1]]`; where `pairs` is not -1, the
+    pair of that number comes after those of the word. `hash` uint64 [terms, 2].
+    """
+
+    sequence: np.ndarray
+    starts: np.ndarray
+    numbers: np.ndarray
+    pairs: np.ndarray
+    hash: np.ndarray
+
+
+def analyse(texts: Sequence[str]) -> Occurrences:
+    """The terms of texts, found for all of them together."""
     words = _Words()
     codes = array("i")
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
@@ -73,7 +89,30 @@ def make_run(texts: Sequence[str]) -> Run:
         raise RuntimeError("texts cut in one go came back as another number of texts")
     starts, numbers, hash = _terms_of_words(words.forms)
     pairs, pair_hash = _pairs(sequence, words.forms, hash[numbers[starts[:-1]]], len(hash))
-    hash = np.concatenate([hash, pair_hash])
+    return Occurrences(sequence, starts, numbers, pairs, np.concatenate([hash, pair_hash]))
+
+
+def in_order(found: Occurrences) -> tuple[np.ndarray, np.ndarray]:
+    """The terms of each text in order, as numbers of `found.hash`, and the text that each belongs to."""
+    text = np.cumsum(found.sequence == _END)
+    here = found.sequence != _END
+    sequence, text, pairs = found.sequence[here], text[here], found.pairs[here]
+    own = np.diff(found.starts)[sequence]
+    size = own + (pairs >= 0)
+    end = np.cumsum(size)
+    # Where each word's terms begin, so that a running number becomes a place in `numbers`.
+    shift = found.starts[sequence] - (end - size)
+    place = np.arange(end[-1] if len(end) else 0) + np.repeat(shift, size)
+    last = end[pairs >= 0] - 1
+    place[last] = 0
+    numbers = found.numbers[place]
+    numbers[last] = pairs[pairs >= 0]
+    return numbers, np.repeat(text, size)
+
+
+def make_run(texts: Sequence[str]) -> Run:
+    """Analyse up to 65,536 texts; the terms are those of `analyser.terms`, in that order."""
+    sequence, starts, numbers, pairs, hash = analyse(texts)
     order, frequency, length = _count(sequence, starts, numbers, pairs, len(hash), len(texts))
     return _sorted_run(hash, order, frequency, length, (sequence, starts, numbers, pairs))
 

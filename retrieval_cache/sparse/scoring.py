@@ -24,7 +24,6 @@ other are in this file, because Numba notices changes by file.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +34,10 @@ _BLOCK = 1 << 16
 _MANY = 255
 _FEW_POSTINGS = 1 << 13
 """Below this many it is quicker to visit the passages of the postings than all of the block."""
+
+_SHARE = 0.6
+"""What of the k-th score the terms left out may reach together: the less, the more postings are read; the more, the
+more passages have to be looked at one by one."""
 
 
 class Postings(NamedTuple):
@@ -69,21 +72,6 @@ class Formula(NamedTuple):
 def term_part(count, norm, k1):
     """What a term adds before its idf is multiplied; at most k1 + 1."""
     return count * (k1 + 1) / (count + norm)
-
-
-@compiled
-def place_segments(start, offset, count, place, norm, k1, to_offset, to_count, bound):
-    """Copy segments to their places; bound: the best term part of each, as `layout` says."""
-    for segment in range(len(place)):
-        to = place[segment]
-        best = 0.0
-        for i in range(start[segment], start[segment + 1]):
-            to_offset[to], to_count[to] = offset[i], count[i]
-            to += 1
-            part = term_part(float(count[i]), norm[offset[i]], k1)
-            best = max(best, part if count[i] < _MANY else k1 + 1)  # what no count exceeds
-        # Rounding may take a hair from the quotient, so a hair is added.
-        bound[segment] = min(255, math.ceil(best / (k1 + 1) * 255 * (1 + 1e-9)))
 
 
 class Terms(NamedTuple):
@@ -140,11 +128,14 @@ def _search(asked, postings, formula, bounds, seen, rows, scores):
     for block in range(blocks):
         for term in range(len(distinct)):
             total[block] += limit[block, term] * slack
+    floor = -1.0
     for block in _falling(total):
-        if total[block] == 0 or total[block] < top_scores[-1]:
+        if total[block] == 0 or total[block] < max(floor, top_scores[-1]):
             break
         terms = (idf, place, weight, begin[block], end[block], limit[block])
-        if not _search_block(block, terms, slack, postings, formula, bounds, seen, top_rows, top_scores):
+        if floor < 0:
+            floor = _floor(block, terms, len(rows), postings, formula, bounds, seen)
+        if not _search_block(block, terms, slack, floor, postings, formula, bounds, seen, top_rows, top_scores):
             return False
     _fill_up(top_rows, len(postings.length))
     for i in range(len(rows)):
@@ -173,41 +164,81 @@ def _locate(distinct, weight, postings, k1, begin, end, limit):
 
 
 @compiled
-def _search_block(block, terms, slack, postings, formula, bounds, seen, top_rows, top_scores):
+def _floor(block, terms, k, postings, formula, bounds, seen):
+    """A score that k passages of the block reach, found by the terms that add most and stand in few; 0 if none."""
+    begin, end, limit = terms[3], terms[4], terms[5]
+    level = postings.level[block * _BLOCK : (block + 1) * _BLOCK]
+    order = _falling(limit)
+    stop, touched = 0, 0
+    while stop < len(order) and (touched < _FEW_POSTINGS // 4 or touched < 8 * k):
+        touched += end[order[stop]] - begin[order[stop]]
+        stop += 1
+    found = _gather(order[:stop], touched, terms, level, np.float32(0), postings, bounds, seen)
+    if found < k:
+        return 0.0
+    values = _take(seen[:found], order[:stop], touched, begin, end, postings, bounds)
+    contribution = np.empty(len(limit))
+    floor = np.inf
+    for i in _best_first(values, k)[:k]:
+        row = block * _BLOCK + np.int64(seen[i])
+        if row < len(postings.length):
+            floor = min(floor, _score(row, terms, postings, formula, contribution))
+        else:
+            return 0.0
+    return floor
+
+
+@compiled
+def _gather(chosen, touched, terms, level, need, postings, bounds, seen):
+    """Add up the bounds of the chosen terms; the offsets that reach `need` go to `seen`, returns how many."""
+    _, _, weight, begin, end, _ = terms
+    for term in chosen:
+        _add_up(postings, begin[term], end[term], np.float32(weight[term]), level, bounds)
+    if touched < _FEW_POSTINGS:
+        return _gather_by_postings(postings.offset, chosen, begin, end, bounds, need, seen)
+    return _gather_all(bounds, need, seen)
+
+
+@compiled
+def _take(candidates, chosen, touched, begin, end, postings, bounds):
+    """The bounds of the candidates; all bounds are set to zero again."""
+    values = bounds[candidates]
+    if touched < _FEW_POSTINGS:
+        for term in chosen:
+            for i in range(begin[term], end[term]):
+                bounds[postings.offset[i]] = 0
+    else:
+        bounds[:] = 0
+    return values
+
+
+@compiled
+def _search_block(block, terms, slack, floor, postings, formula, bounds, seen, top_rows, top_scores):
     """Let the passages of one block into the top k; False if a position is wrong."""
-    idf, _, weight, begin, end, limit = terms
+    idf, _, _, begin, end, limit = terms
     level = postings.level[block * _BLOCK : (block + 1) * _BLOCK]
     order = _falling(limit)[::-1]
     # The terms before `cut` cannot lift a passage into the top k by themselves.
+    least = max(floor, top_scores[-1])
     cut, rest = 0, 0.0
-    while cut < len(order) and (rest + limit[order[cut]]) * slack < top_scores[-1]:
+    while cut < len(order) and (rest + limit[order[cut]]) * slack < _SHARE * least:
         rest += limit[order[cut]]
         cut += 1
     others, essential = order[:cut], order[cut:]
     touched = 0
     for term in essential:
         touched += end[term] - begin[term]
-        _add_up(postings, begin[term], end[term], np.float32(weight[term]), level, bounds)
-    need = np.float32(max(0.0, (top_scores[-1] / slack - rest) * (1 - 1e-6)))
-    if touched < _FEW_POSTINGS:
-        found = _gather_by_postings(postings.offset, essential, begin, end, bounds, need, seen)
-    else:
-        found = _gather_all(bounds, need, seen)
+    need = np.float32(max(0.0, (least / slack - rest) * (1 - 1e-6)))
+    found = _gather(essential, touched, terms, level, need, postings, bounds, seen)
     candidates = seen[:found]
-    values = bounds[candidates]
-    if touched < _FEW_POSTINGS:
-        for term in essential:
-            for i in range(begin[term], end[term]):
-                bounds[postings.offset[i]] = 0
-    else:
-        bounds[:] = 0
+    values = _take(candidates, essential, touched, begin, end, postings, bounds)
     contribution = np.empty(len(idf))
     # The most promising first: the sooner the k-th score is high, the more of the others fall out.
     for i in _best_first(values, len(top_rows)):
         offset = np.int64(candidates[i])
-        if (values[i] + rest) * slack < top_scores[-1] or not _may_enter(
-            offset, values[i] + rest, others, terms, level, slack, postings, top_scores[-1]
-        ):
+        least = max(floor, top_scores[-1])
+        bound = values[i] + rest
+        if bound * slack < least or not _may_enter(offset, bound, others, terms, level, slack, postings, least):
             continue
         row = block * _BLOCK + offset
         if row >= len(postings.length):
