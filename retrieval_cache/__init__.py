@@ -26,7 +26,7 @@ from typing import Any
 _EXPORTS = {
     "build": ["build_cache", "estimate_build"],
     "estimate": ["DoesNotFit"],
-    "encoders.weights": ["ModelError", "resolve_weights"],
+    "encoders.weights": ["ModelError", "pinned", "resolve_weights"],
     "retrievers": ["Resources"],
     "shards": ["Shard", "build_shard", "merge_cache"],
     "store.cache": ["Cache"],
@@ -42,7 +42,7 @@ _EXPORTS = {
         "CacheMissing", "CacheWriteError", "ChunkerSpec", "CorpusError", "Hit", "Passage", "Query",
         "RemoteError", "RetrievedPassage", "RetrieverSpec", "Section", "Wanted",
     ],
-    "specs": ["default_spec", "retriever_names", "with_weights"],
+    "specs": ["default_spec", "retriever_names", "with_instruction", "with_weights"],
     "store.caches": ["CacheEntry", "find_cache", "has_caches", "last_change", "list_caches", "open_cache"],
     "store.export": ["export_cache", "write_trec_run"],
     "store.remote": ["open_remote"],

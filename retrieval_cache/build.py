@@ -106,10 +106,10 @@ class Build:
         self.corpus = open_corpus(spec.corpus)
         self.retriever: Retriever = make_retriever(spec.retriever, resources)
         self.queries = checked_queries(queries, self.retriever.uses_images)
-        if spec.image_root is not None and not self.retriever.uses_images:
-            progress(f"{spec.retriever.name} does not look at images; the image folder is not read")
-        # Text retrievers do not see images, so the root must not change their keys.
-        self.image_root = spec.image_root if self.retriever.uses_images else None
+        if spec.image_root is not None and not self.retriever.passage_images:
+            progress(f"{spec.retriever.name} does not look at pictures of passages; the image folder is not read")
+        # What a retriever does not see must not change its key.
+        self.image_root = spec.image_root if self.retriever.passage_images else None
         self.pictures: dict[str, str | None] | None = None  # query id → sha256, once they were read
 
     def run(self) -> Cache:
@@ -249,7 +249,7 @@ class Build:
             passages = self._open_passages(manifest)
             self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
             self._estimate_index(retriever, passages, index.path)
-            return retriever.build(passages, index, self.image_root if retriever.uses_images else None), {}
+            return retriever.build(passages, index, self.image_root if retriever.passage_images else None), {}
 
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
@@ -270,7 +270,7 @@ class Build:
     def _estimate_index(self, retriever: Retriever, passages: PassageTable, folder: Path) -> None:
         if len(passages) < WORTH_SAYING:
             return
-        needs = retriever.needs(passages, self.image_root if retriever.uses_images else None)
+        needs = retriever.needs(passages, self.image_root if retriever.passage_images else None)
         if needs.disk:
             self.progress(f"index: {retriever.spec.name} takes {needs}")
             refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, folder)

@@ -82,18 +82,40 @@ def whole_images() -> Iterator[None]:
 
 def load_rgb(path: Path, longest: int) -> Image.Image:
     """Read an image: turned upright, transparency on white, RGB, scaled to `longest` pixels."""
+    image = read_rgb(path, (longest * 2, longest * 2))
+    scale = longest / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def read_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """Read an image: turned upright, transparency on white, RGB, as large as it is stored.
+
+    With `at_least`, a JPEG may be read at a half, a quarter or an eighth of its size, but not below that.
+    Raises CorpusError for a file that is no whole image, or one of so many pixels that it would fill the memory.
+    """
+    with _readable(path), Image.open(path) as image:
+        if at_least is not None:
+            image.draft("RGB", at_least)
+        image.load()
+        return _on_white(ImageOps.exif_transpose(image))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height as stored, from the head of the file alone; CorpusError if it cannot be read."""
+    with _readable(path), Image.open(path) as image:
+        return image.size
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Within this, whatever Pillow says against a file is a CorpusError."""
     try:
         with warnings.catch_warnings():
             # Pillow only warns at first about images that would fill the memory.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with whole_images(), Image.open(path) as image:
-                image.draft("RGB", (longest * 2, longest * 2))
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-        upright = _on_white(upright)
-        scale = longest / max(upright.size)
-        size = tuple(max(1, round(side * scale)) for side in upright.size)
-        return upright.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+            with whole_images():
+                yield
     except (
         OSError, ValueError, SyntaxError, EOFError,
         Image.DecompressionBombError, Image.DecompressionBombWarning,

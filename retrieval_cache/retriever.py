@@ -35,14 +35,15 @@ class Retriever(Protocol):
     """One way to index passages and search them.
 
     `components` are retrievers whose indexes this one searches beside, or instead of, its own; they are made
-    before it and shared with whoever else needs them. `uses_images` says whether pictures shape the result;
-    `index_libraries` and `search_libraries` are the versions that shape the index and the hits. `query_block` is
+    before it and shared with whoever else needs them. `uses_images` says whether pictures of queries shape the
+    result, `passage_images` whether those of passages do, too; `index_libraries` and `search_libraries` are the versions that shape the index and the hits. `query_block` is
     how many queries a search should get at once; it never shapes the hits.
     """
 
     spec: RetrieverSpec
     components: Sequence[Retriever]
     uses_images: bool
+    passage_images: bool
     index_libraries: Mapping[str, str]
     search_libraries: Mapping[str, str]
     query_block: int
@@ -74,7 +75,7 @@ class Retriever(Protocol):
 
 def key_of_index(retriever: Retriever, manifest: Manifest) -> str:
     """Key of the index that a retriever, or a component of one, makes of the passages of a manifest."""
-    images = manifest.images["passages"] if retriever.uses_images else None
+    images = manifest.images["passages"] if retriever.passage_images else None
     return index_key(manifest.passages_key, retriever.spec, images, retriever.index_libraries)
 
 

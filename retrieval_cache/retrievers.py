@@ -14,7 +14,7 @@ from retrieval_cache.estimate import Needs
 from retrieval_cache.fusion import FusedSearcher
 from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.retriever import IndexFolder, Retriever, Searcher
-from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, default_spec, with_weights
+from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, default_spec, with_instruction, with_weights
 from retrieval_cache.store.passages import PassageTable
 
 
@@ -23,6 +23,7 @@ class Bm25Retriever:
 
     components = ()
     uses_images = False
+    passage_images = False
     query_block = 2048
 
     def __init__(self, spec: RetrieverSpec) -> None:
@@ -61,6 +62,7 @@ class Bm25ReferenceRetriever:
 
     components = ()
     uses_images = False
+    passage_images = False
     query_block = 256
 
     def __init__(self, spec: RetrieverSpec) -> None:
@@ -110,7 +112,7 @@ class DenseRetriever:
         self._dense, self._needs = dense, needs
         self.spec = spec
         self.encoder = encoder
-        self.uses_images = encoder.uses_images
+        self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = encoder.libraries()
         self.search_libraries = {"faiss": version("faiss-cpu"), "numpy": np.__version__}
 
@@ -149,7 +151,7 @@ class IvfRetriever:
         kept = {name: value for name, value in spec.params.items() if name not in IVF_PARAMS}
         self._exact = DenseRetriever(replace(spec, params={**kept, "index": "exact"}), encoder)
         self.components = (self._exact,)
-        self.uses_images = encoder.uses_images
+        self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = {**self._exact.index_libraries, "faiss": version("faiss-cpu"), "numpy": np.__version__}
         self.search_libraries = self._exact.search_libraries
 
@@ -190,6 +192,7 @@ class HybridRetriever:
         self.spec = spec
         self.components = (sparse, dense)
         self.uses_images = sparse.uses_images or dense.uses_images
+        self.passage_images = sparse.passage_images or dense.passage_images
         self.index_libraries = {**sparse.index_libraries, **dense.index_libraries}
         self.search_libraries = {**sparse.search_libraries, **dense.search_libraries, "numpy": np.__version__}
         self.query_block = max(sparse.query_block, dense.query_block)
@@ -232,6 +235,8 @@ def make_retriever(spec: RetrieverSpec, resources: Resources = Resources()) -> R
     mine = default_spec(spec.name, **spec.params)
     if spec.name in MODELS:
         mine = with_weights(mine, spec.revision)
+    if "recipe" in mine.params:
+        mine = with_instruction(mine, spec.instruction)
     if (spec.revision, spec.instruction) != (mine.revision, mine.instruction):
         raise ValueError(
             f"retriever {spec.name!r} is here at revision {mine.revision!r} with instruction "
@@ -247,6 +252,11 @@ def make_retriever(spec: RetrieverSpec, resources: Resources = Resources()) -> R
 
 
 def _encoder(spec: RetrieverSpec, resources: Resources) -> Encoder:
+    if "recipe" in spec.params:
+        from retrieval_cache.encoders.multimodal import MultimodalEncoder
+        from retrieval_cache.encoders.recipes import make_adapter
+
+        return MultimodalEncoder(spec, make_adapter(spec, resources.model))
     if spec.name in MODELS:
         from retrieval_cache.encoders.e5 import E5Encoder
 

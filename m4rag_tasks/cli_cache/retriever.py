@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 
 def chosen_retriever(spec: RetrieverSpec, options: argparse.Namespace) -> RetrieverSpec:
-    """`spec` with --dense, --index and --model. Raises `DataError` for what it does not have."""
-    from retrieval_cache import default_spec, resolve_weights, with_weights
+    """`spec` with --dense, --index, --model, --instruction and --passage-images, its weights named by a commit.
+
+    Raises `DataError` for what the retriever does not have, `ModelError` for weights that cannot be had.
+    """
+    from retrieval_cache import default_spec, pinned, resolve_weights, with_instruction, with_weights
 
     hybrid = spec.name == "hybrid"
     if options.dense and not hybrid:
@@ -24,14 +27,18 @@ def chosen_retriever(spec: RetrieverSpec, options: argparse.Namespace) -> Retrie
     params = {"dense": options.dense} if options.dense else {}
     if options.index:
         params["dense.index" if hybrid else "index"] = options.index
+    if options.passage_images:
+        params["dense.passage_images" if hybrid else "passage_images"] = True
     try:
         if params:
             spec = default_spec(spec.name, **params)
         if options.model:
             spec = with_weights(spec, resolve_weights(options.model, options.revision).revision)
+        if options.instruction:
+            spec = with_instruction(spec, options.instruction)
     except ValueError as error:
-        raise DataError(f"{error}. These are --dense, --index and --model.") from error
-    return spec
+        raise DataError(f"{error}. These are --dense, --index, --model, --instruction and --passage-images.") from error
+    return pinned(spec)
 
 
 def resources(options: argparse.Namespace) -> Resources:

@@ -14,15 +14,17 @@ from retrieval_cache.records import Passage, Query
 class Encoder(Protocol):
     """A text or multimodal embedder.
 
-    `uses_images` tells the build to hash image files and to need their paths;
-    `batch` is how many items a call should get; `memory` about how many bytes a
-    process takes that encodes with it. Rows come out in input order,
-    float32, finite, and independent of what else is in the call.
+    `uses_images` tells the build to hash the pictures of queries and to need their
+    paths, `passage_images` those of passages too; `batch` is how many items a call
+    should get; `memory` about how many bytes a process takes that encodes with it.
+    Rows come out in input order, float32, finite, and independent of what else is in
+    the call.
     """
 
     name: str
     dim: int
     uses_images: bool
+    passage_images: bool
     batch: int
     memory: int
 

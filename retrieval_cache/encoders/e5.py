@@ -36,6 +36,7 @@ class E5Encoder:
     """Encoder over E5 weights; it ignores images. The model is loaded when first needed."""
 
     uses_images = False
+    passage_images = False
     batch = 256
 
     def __init__(self, spec: RetrieverSpec, folder: Path | None = None) -> None:

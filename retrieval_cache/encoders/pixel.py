@@ -32,6 +32,7 @@ class PixelEncoder:
     """Joint text and image encoder; the whole vector is not normalised again."""
 
     uses_images = True
+    passage_images = True
     batch = 64
     memory = 300_000_000
 

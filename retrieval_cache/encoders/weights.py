@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from retrieval_cache.files import file_sha256, reading
-from retrieval_cache.records import CacheError
+from retrieval_cache.records import CacheError, RetrieverSpec
+from retrieval_cache.specs import HYBRID, MODELS, components, with_weights
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What shapes the vectors: configuration, weights, tokenizer.
@@ -66,6 +67,22 @@ def locate(revision: str, folder: Path | None = None) -> Weights:
             "Name the folder with those weights, or build with the ones in this folder.",
         )
     return Weights(revision, folder)
+
+
+def pinned(spec: RetrieverSpec) -> RetrieverSpec:
+    """The spec with a commit where its revision names a branch: the newest one, or the one in the hub's local cache.
+
+    Raises ModelError if the weights are not here and cannot be downloaded.
+    """
+    if spec.name == HYBRID:
+        dense = components(spec)["dense"]
+        return with_weights(spec, pinned(dense).revision) if dense.name in MODELS else spec
+    if spec.name not in MODELS:
+        return spec
+    name, at, reference = spec.revision.partition("@")
+    if not at or _COMMIT.fullmatch(reference):
+        return spec
+    return with_weights(spec, _from_hub(name, reference).revision)
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,0 +1,140 @@
+"""What the encoders of pictures and text share; what a model wants is its adapter's business.
+
+An adapter says how a query and a passage read for its model, how many tokens
+they take, and embeds a batch. Here pictures are found and read, items are
+batched (`batches.py`), and a batch that does not fit into the device's memory
+is split in two until it does.
+
+Rows do not depend on what else is in a call, up to the rounding of the model's
+arithmetic: about 1e-6 in float32, 1e-2 in bfloat16. The same call on the same
+machine and libraries gives the same bytes; the build makes the same calls
+however often it is stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrieval_cache.encoders.adapter import Adapter
+from retrieval_cache.encoders.batches import make_batches
+from retrieval_cache.encoders.weights import ModelError
+from retrieval_cache.images import image_size, is_remote, query_image, read_rgb, resolve_image
+from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
+from retrieval_cache.specs import passage_input
+
+_CALL = 1024  # items a call should get: what the sorting by length has to choose from
+_MOST = 64  # items of a batch, whose pictures are in memory together
+_LIMITS = {"cpu": 8_192, "cuda": 65_536}  # tokens of a batch, by device
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is embedded: text as the model reads it, the picture's file if any; `owner` is named in errors."""
+
+    text: str
+    image: Path | None
+    owner: str
+    asked: bool  # a query, not a passage
+
+
+class MultimodalEncoder:
+    """Encoder over an adapter: queries of text and picture, passages of text and, if asked for, a picture."""
+
+    uses_images = True
+    batch = _CALL
+
+    def __init__(self, spec: RetrieverSpec, adapter: Adapter, batch_tokens: int | None = None) -> None:
+        self.name, self._params, self._adapter = spec.name, spec.params, adapter
+        self.passage_images = bool(spec.params["passage_images"])
+        self._batch_tokens = batch_tokens or _LIMITS.get(adapter.device.partition(":")[0], _LIMITS["cuda"])
+        # Articles share one picture among their passages, questions too.
+        self._read = functools.lru_cache(maxsize=16)(read_rgb)
+
+    @property
+    def dim(self) -> int:
+        return self._adapter.dim
+
+    @property
+    def memory(self) -> int:
+        return self._adapter.memory
+
+    def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
+        items = []
+        for query in queries:
+            image = query_image(query)
+            items.append(Item(self._adapter.query(query.text, image is not None), image, f"query {query.id!r}", True))
+        return self.encode(items)
+
+    def encode_passages(self, passages: Sequence[Passage], image_root: Path | None) -> np.ndarray:
+        items = []
+        for passage in passages:
+            owner, image = f"passage {passage.id!r}", None
+            seen = self.passage_images and image_root is not None and passage.image
+            if seen and not is_remote(passage.image):
+                image = resolve_image(image_root, passage.image, owner)
+            text = passage_input(self._params, passage.title, passage.text)
+            items.append(Item(self._adapter.passage(text, image is not None), image, owner, False))
+        return self.encode(items)
+
+    def libraries(self) -> dict[str, str]:
+        return self._adapter.libraries()
+
+    def encode(self, items: Sequence[Item]) -> np.ndarray:
+        """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
+        tokens = self._lengths(items)
+        vectors = np.empty((len(items), self.dim), np.float32)
+        pictured = [item.image is not None for item in items]
+        for batch in make_batches(tokens, pictured, self._batch_tokens, _MOST):
+            vectors[batch] = self._embed([items[number] for number in batch])
+        return vectors
+
+    def _lengths(self, items: Sequence[Item]) -> list[int]:
+        """Tokens that the model reads of each item; says when it does not read all of one."""
+        sizes = [self._checked(image_size, item) if item.image else None for item in items]
+        tokens = self._adapter.tokens([item.text for item in items], sizes)
+        limit = self._adapter.limit
+        long = [number for number, count in enumerate(tokens) if count > limit]
+        if long:
+            worst = max(long, key=tokens.__getitem__)
+            warnings.warn(
+                f"{self.name} reads {limit} tokens and {len(long)} of {len(items)} items are longer, such as "
+                f"{items[worst].owner} with {tokens[worst]}: their ends are cut off. Cut passages shorter.",
+                stacklevel=3,
+            )
+        return [min(count, limit) for count in tokens]
+
+    def _embed(self, items: Sequence[Item]) -> np.ndarray:
+        """One batch; halves of it if it does not fit into memory."""
+        try:
+            images = [self._checked(self._read, item) for item in items] if items[0].image else None
+            return self._adapter.embed([item.text for item in items], images, items[0].asked).numpy(force=True)
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if len(items) == 1:
+                raise ModelError(
+                    f"{self.name}: {items[0].owner} alone does not fit into the memory of {self._adapter.device}.",
+                    "Use a device with more memory, or a smaller model.",
+                ) from error
+        half = len(items) // 2
+        return np.concatenate([self._embed(items[:half]), self._embed(items[half:])])
+
+    def _checked(self, read, item: Item):
+        """What `read` gives for the picture; an error names the item too."""
+        try:
+            return read(item.image)
+        except CorpusError as error:
+            raise CorpusError(f"{item.owner}: {error.message}", error.fix) from error
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """CUDA has a type for it, the CPU's allocator only words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
