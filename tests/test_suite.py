@@ -232,6 +232,7 @@ LAYERS = [
     "report",
     "demo",
     "cli_cache",
+    "cli_corpus",
     "cli",
 ]
 
