@@ -174,9 +174,9 @@ def _floor(block, terms, k, postings, formula, bounds, seen):
         touched += end[order[stop]] - begin[order[stop]]
         stop += 1
     found = _gather(order[:stop], touched, terms, level, np.float32(0), postings, bounds, seen)
+    values = _take(seen[:found], order[:stop], touched, begin, end, postings, bounds)
     if found < k:
         return 0.0
-    values = _take(seen[:found], order[:stop], touched, begin, end, postings, bounds)
     contribution = np.empty(len(limit))
     floor = np.inf
     for i in _best_first(values, k)[:k]:
@@ -218,7 +218,7 @@ def _search_block(block, terms, slack, floor, postings, formula, bounds, seen, t
     idf, _, _, begin, end, limit = terms
     level = postings.level[block * _BLOCK : (block + 1) * _BLOCK]
     order = _falling(limit)[::-1]
-    # The terms before `cut` cannot lift a passage into the top k by themselves.
+    # The terms before `cut` cannot lift a passage into the top k by themselves, by far.
     least = max(floor, top_scores[-1])
     cut, rest = 0, 0.0
     while cut < len(order) and (rest + limit[order[cut]]) * slack < _SHARE * least:
