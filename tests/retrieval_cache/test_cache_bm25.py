@@ -29,17 +29,18 @@ def passages(*texts):
     return [Passage(f"p{i}", f"p{i}", "", text, "en") for i, text in enumerate(texts)]
 
 
-def assert_equal_to_rank_bm25(index, texts, asked, k, **params):
+def assert_equal_to_rank_bm25(index, texts, asked, *ks, **params):
     okapi = BM25Okapi([terms("\n" + text) for text in texts], **{
         "k1": PARAMS["k1"], "b": PARAMS["b"], "epsilon": PARAMS["epsilon"], **params
     })  # fmt: skip
-    rows, scores = index.search([Query(str(i), text) for i, text in enumerate(asked)], k)
-    for text, found, given_scores in zip(asked, rows, scores, strict=True):
-        wanted = okapi.get_scores(terms(text))
-        order = np.lexsort((np.arange(len(texts)), -wanted))[:k]
-        assert found[: len(order)].tolist() == order.tolist(), text
-        assert given_scores[: len(order)].tolist() == wanted[order].astype(np.float32).tolist(), text
-        assert (found[len(order) :] == -1).all() and np.isnan(given_scores[len(order) :]).all()
+    every = [okapi.get_scores(terms(text)) for text in asked]
+    for k in ks:
+        rows, scores = index.search([Query(str(i), text) for i, text in enumerate(asked)], k)
+        for text, wanted, found, found_scores in zip(asked, every, rows, scores, strict=True):
+            order = np.lexsort((np.arange(len(texts)), -wanted))[:k]
+            assert found[: len(order)].tolist() == order.tolist(), text
+            assert found_scores[: len(order)].tolist() == wanted[order].astype(np.float32).tolist(), text
+            assert (found[len(order) :] == -1).all() and np.isnan(found_scores[len(order) :]).all()
 
 
 def test_words_of_many_scripts():
@@ -62,7 +63,7 @@ def test_terms_are_words_padded_grams_and_pairs_of_short_words():
 words = st.sampled_from(["the", "cat", "dog", "ab", "cd", "我喜欢北京", "ต้มยำ", "हिन्दी", "ſtraße", "x٣", "i̇stanbul"])
 pieces = st.one_of(words, st.sampled_from([" ", "\n", "\x0c", "…", "\u2028", "\r\n", "́"]), st.text(max_size=3))
 texts_of_all_kinds = st.lists(pieces, max_size=12).map(" ".join) | st.lists(pieces, max_size=12).map("".join)
-made = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+made = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @made
@@ -120,24 +121,22 @@ def sample(data, language=None, most=1500):
 
 
 @pytest.mark.parametrize("language", [None, "en", "ja"])
-@pytest.mark.parametrize("k", [5, 100])
-def test_scores_are_those_of_rank_bm25_on_real_text(data, tmp_path, language, k):
+def test_scores_are_those_of_rank_bm25_on_real_text(data, tmp_path, language):
     texts = sample(data, language, 700)
     asked = [text[20:140] for text in texts[::40]] + ["the the the of and in", "の に は を た が で て と し", "zzz"]
     Bm25Index.build(passages(*texts), tmp_path)
-    assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, k)
+    assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, 5, 100)
 
 
 def test_scores_are_those_of_rank_bm25_over_several_blocks(tmp_path):
     """Made-up words with frequencies as in language, in more than one block of 65,536."""
     random = np.random.default_rng(0)
     chance = 1 / np.arange(1, 3001)
-    drawn = random.choice(3000, (70_000, 3), p=chance / chance.sum())
+    drawn = random.choice(3000, (66_000, 3), p=chance / chance.sum())
     texts = [" ".join(f"w{number}" for number in row) for row in drawn.tolist()]
     Bm25Index.build(passages(*texts), tmp_path)
     asked = ["w0 w1 w2 w50", "w2999 w7 w7 w7 w0", "w2500", "w17 w400 w3 w1200 w2 w1 w0 nothing"]
-    for k in (5, 1000):
-        assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, k)
+    assert_equal_to_rank_bm25(Bm25Index(tmp_path), texts, asked, 5, 1000)
 
 
 def test_the_result_does_not_depend_on_how_queries_are_batched(data, tmp_path, monkeypatch):
