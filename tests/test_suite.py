@@ -231,8 +231,8 @@ LAYERS = [
     "models",
     "report",
     "demo",
-    "cli_cache",
     "cli_corpus",
+    "cli_cache",
     "cli",
 ]
 
