@@ -36,8 +36,9 @@ class Retriever(Protocol):
 
     `components` are retrievers whose indexes this one searches beside, or instead of, its own; they are made
     before it and shared with whoever else needs them. `uses_images` says whether pictures of queries shape the
-    result, `passage_images` whether those of passages do, too; `index_libraries` and `search_libraries` are the versions that shape the index and the hits. `query_block` is
-    how many queries a search should get at once; it never shapes the hits.
+    result, `passage_images` whether those of passages do, too; `index_libraries` and `search_libraries` are the
+    versions that shape the index and the hits. `query_block` is how many queries a search should get at once; it
+    never shapes the hits.
     """
 
     spec: RetrieverSpec
