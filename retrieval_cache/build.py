@@ -2,8 +2,10 @@
 
 Every artefact lies under a key of what made it, so a stage whose artefact is
 complete is skipped, and a build that was killed, ran out of disk or lost its
-machine goes on when it is started again. Two builds of one artefact wait for
-each other. The bytes written are the same however often a build was stopped.
+machine goes on when it is started again. Several processes that build one
+artefact share its embeddings and searches (`units`) and wait for each other in
+all else. The bytes written are the same however often a build was stopped and
+however many processes made it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
+from retrieval_cache.dense.embed import EMBEDDING
 from retrieval_cache.estimate import WORTH_SAYING, duration, refuse_what_cannot_fit
 from retrieval_cache.files import (
     Progress,
@@ -42,7 +45,7 @@ from retrieval_cache.records import (
 )
 from retrieval_cache.retriever import IndexFolder, Retriever, all_retrievers, key_of_index
 from retrieval_cache.retrievers import Resources, make_retriever
-from retrieval_cache.searches import Searches, distinct
+from retrieval_cache.searches import SEARCHING, Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
     MANIFEST_FILE,
@@ -56,7 +59,8 @@ from retrieval_cache.store.manifest import Manifest, passages_key
 from retrieval_cache.store.parts import PARTS, SHARDS, Block, part_paths
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable, write_passages
-from retrieval_cache.store.stages import META_FILE, complete
+from retrieval_cache.store.stages import META_FILE, complete, read_meta
+from retrieval_cache.units import share_units
 
 
 def build_cache(
@@ -117,10 +121,11 @@ class Build:
         folder = self.folder(manifest)
         cache, made = self.finished(folder), False
         if cache is None or any(part_paths(folder)):
+            index = None if cache else self._search_together(folder, manifest)
             with artefact_lock(self.root, folder, self.progress):
                 cache = self.finished(folder)  # another build may have made it meanwhile
                 if cache is None:
-                    self._hits(folder, manifest)
+                    self._hits(folder, manifest, index or self.index(self.retriever, manifest))
                     cache, made = open_cache(folder, self.root), True
                 self._remove_parts(folder)
         self._note(cache, made)
@@ -244,13 +249,24 @@ class Build:
         parts = tuple(self.index(part, manifest) for part in retriever.components)
         key = key_of_index(retriever, manifest)
         index = IndexFolder(index_folder(self.root, key), parts)
+        image_root = self.image_root if retriever.passage_images else None
+
+        shared = read_meta(index.path, key) is None and not self.sources
+        units = retriever.units(self._open_passages(manifest), index, image_root) if shared else ()
+
+        def announce(passages: PassageTable) -> None:
+            self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
+            self._estimate_index(retriever, passages, index.path)
 
         def make() -> tuple[list[str], dict[str, Any]]:
             passages = self._open_passages(manifest)
-            self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
-            self._estimate_index(retriever, passages, index.path)
-            return retriever.build(passages, index, self.image_root if retriever.passage_images else None), {}
+            if not units:
+                announce(passages)
+            return retriever.build(passages, index, image_root), {}
 
+        if units:
+            announce(self._open_passages(manifest))
+            share_units(units, self.root, EMBEDDING, "passages", self.progress)
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
 
@@ -289,13 +305,20 @@ class Build:
             self.progress(f"making hits again, because {error.message}")
             return None
 
-    def _hits(self, folder: Path, manifest: Manifest) -> None:
-        """Search all queries, write the hits and then the manifest."""
-        remove_files(folder, MANIFEST_FILE)
+    def _search_together(self, folder: Path, manifest: Manifest) -> IndexFolder:
+        """Make the index and the parts of the hits with all other processes that build this cache."""
         index = self.index(self.retriever, manifest)
         asked, blocks = self.searches(manifest)
         self.progress(f"hits: {len(asked.queries):,} searches for {len(self.queries):,} queries")
         self._estimate_search(asked.queries, manifest.corpus["passages"])
+        units = asked.units(blocks, folder, folder, lambda: self.retriever.open(index), self.progress)
+        share_units(units, self.root, SEARCHING, "queries", self.progress)
+        return index
+
+    def _hits(self, folder: Path, manifest: Manifest, index: IndexFolder) -> None:
+        """Write the hits and then the manifest; what no part is there for is searched."""
+        remove_files(folder, MANIFEST_FILE)
+        asked, blocks = self.searches(manifest)
         parts = asked.run(blocks, folder, folder, lambda: self.retriever.open(index), self.progress)
         rows, scores = asked.spread(parts)
         refuse_empty(rows, self.queries, self.spec.retriever.name)

@@ -125,8 +125,7 @@ def artefact_lock(root: Path, folder: Path, progress: Progress) -> Iterator[None
     them when a process dies, so a killed build blocks nobody. Temp files that
     a killed build left in the folder are removed.
     """
-    name = "-".join(folder.relative_to(root).parts)
-    path = root / ".locks" / f"{name}.lock"
+    path = lock_path(root, folder)
     lock = filelock.FileLock(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +139,11 @@ def artefact_lock(root: Path, folder: Path, progress: Progress) -> Iterator[None
         yield
     finally:
         lock.release()
+
+
+def lock_path(root: Path, path: Path) -> Path:
+    """The lock file of something below `root`."""
+    return root / ".locks" / f"{'-'.join(path.relative_to(root).parts)}.lock"
 
 
 def remove_files(folder: Path, pattern: str) -> None:

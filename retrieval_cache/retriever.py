@@ -13,6 +13,7 @@ from retrieval_cache.estimate import Needs
 from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.store.manifest import Manifest, index_key
 from retrieval_cache.store.passages import PassageTable
+from retrieval_cache.units import Unit
 
 
 class Searcher(Protocol):
@@ -59,6 +60,10 @@ class Retriever(Protocol):
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         """About how long searching for `queries` (at least one) will take; 0 where that cannot be said before."""
+        ...
+
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        """Index files that any process may make, in any order; none where the index is made in one piece."""
         ...
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:

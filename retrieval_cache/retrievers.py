@@ -16,6 +16,7 @@ from retrieval_cache.records import Query, RetrieverSpec
 from retrieval_cache.retriever import IndexFolder, Retriever, Searcher
 from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, default_spec, with_instruction, with_weights
 from retrieval_cache.store.passages import PassageTable
+from retrieval_cache.units import Unit
 
 
 class Bm25Retriever:
@@ -45,6 +46,9 @@ class Bm25Retriever:
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return 0.0
+
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        return ()
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         self._bm25.Bm25Index.build(passages, index.path, self._params)
@@ -87,6 +91,9 @@ class Bm25ReferenceRetriever:
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return 0.0
 
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        return ()
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         self._reference.ReferenceIndex.build(passages, index.path, self._params)
         return list(self._reference.FILES)
@@ -125,6 +132,9 @@ class DenseRetriever:
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return self._needs.seconds_to_search(self.encoder, queries, passages)
+
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        return self._dense.embedding_shards(passages, self.encoder, index.path, image_root)
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root)
@@ -167,6 +177,9 @@ class IvfRetriever:
         nlist, nprobe = self._ivf.sizes(passages, self.spec.params)
         return self._needs.seconds_to_search(self.encoder, queries, nlist + passages * nprobe // nlist)
 
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        return ()
+
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         exact = self._exact.open(index.components[0])
         self._ivf.build_ivf(exact.shards, index.path / self._ivf.FILE, self.spec.params)
@@ -205,6 +218,9 @@ class HybridRetriever:
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return sum(part.search_seconds(queries, passages) for part in self.components)
+
+    def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        return ()
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         return []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from retrieval_cache.files import Progress
 from retrieval_cache.records import CacheCorrupt, Query, content_key
 from retrieval_cache.retriever import Searcher
+from retrieval_cache.store.caches import MANIFEST_FILE
 from retrieval_cache.store.manifest import Manifest
 from retrieval_cache.store.parts import Block, Found, part_paths, read_part, write_part
+from retrieval_cache.units import Advance, make_units
+
+SEARCHING = "searching"
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,17 @@ class Searches:
         Blocks of which the hits folder `hits` or one of its query shards holds a
         part are not searched again; the index is opened only if one is left.
         """
-        found: list[Found] = []
-        searcher = None
-        for block in tqdm(blocks, "searching", delay=2, disable=None):
-            part = load(block, hits, say)
-            if part is None:
-                searcher = searcher or open_index()
-                part = searcher.search(self.queries[block.start : block.stop], block.k)
-                write_part(into / block.name, block, part)
-            found.append(part)
-        return found
+        units = self.units(blocks, hits, into, open_index, say)
+        make_units(units, SEARCHING, "queries")
+        return [unit.found() for unit in units]
+
+    def units(
+        self, blocks: Sequence[Block], hits: Path, into: Path, open_index: Callable[[], Searcher], say: Progress
+    ) -> list[PartOfHits]:
+        """The parts of the blocks, as units that any process may make; see `run`."""
+        once = functools.lru_cache(maxsize=None)(say)  # a damaged part is looked at several times
+        opened = functools.lru_cache(maxsize=None)(open_index)
+        return [PartOfHits(self, block, hits, into, opened, once) for block in blocks]
 
     def spread(self, parts: Sequence[Found]) -> Found:
         """Rows int32 [n, k] and scores float32 [n, k], a row for each query of the list, from all blocks' parts."""
@@ -67,6 +72,42 @@ class Searches:
         """A key of what is searched for, so that no other block can be taken for this one."""
         asked = zip(self.queries[start:stop], self.pictures[start:stop], strict=True)
         return content_key("part", {"searches": [[q.id, q.digest(), picture] for q, picture in asked]})
+
+
+@dataclass(frozen=True)
+class PartOfHits:
+    """What the searches of one block find: a unit that any process may make."""
+
+    searches: Searches
+    block: Block
+    hits: Path
+    into: Path
+    open_index: Callable[[], Searcher]
+    say: Progress
+
+    @property
+    def path(self) -> Path:
+        return self.into / self.block.name
+
+    @property
+    def items(self) -> int:
+        return self.block.stop - self.block.start
+
+    def is_done(self) -> bool:
+        # Whoever finishes the hits removes their parts.
+        return (self.hits / MANIFEST_FILE).exists() or load(self.block, self.hits, self.say) is not None
+
+    def make(self, advance: Advance) -> None:
+        asked = self.searches.queries[self.block.start : self.block.stop]
+        write_part(self.path, self.block, self.open_index().search(asked, self.block.k))
+        advance(self.items)
+
+    def found(self) -> Found:
+        """What was found; CacheCorrupt if it cannot be read back."""
+        found = load(self.block, self.hits, self.say)
+        if found is None:
+            raise CacheCorrupt(f"{self.path} cannot be read back.", "Check the disk that holds this path.")
+        return found
 
 
 def distinct(queries: list[Query], pictures: Mapping[str, str | None]) -> Searches:

@@ -15,9 +15,10 @@ from retrieval_cache.build import Build
 from retrieval_cache.files import Progress, artefact_lock
 from retrieval_cache.records import BuildSpec, CacheIncomplete, CacheMissing, Query
 from retrieval_cache.retrievers import Resources
-from retrieval_cache.searches import load
+from retrieval_cache.searches import SEARCHING, load
 from retrieval_cache.store.cache import Cache
 from retrieval_cache.store.parts import SHARDS, Block, write_part
+from retrieval_cache.units import make_units
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def build_shard(
     """Search one shard of a build, leaving part files and no manifest; returns its searches and those of the build.
 
     Takes all `queries` of the build. Shards may run at the same time on one
-    root: passages and index are made by the first, and the others wait.
+    root: they share the embeddings of the index, all else is made by the first
+    and the others wait.
     Nothing is done if the cache is finished. Errors as for `build_cache`.
     """
     build = Build(spec, queries, Path(root), progress, resources=resources)
@@ -65,7 +67,8 @@ def build_shard(
     own = folder / SHARDS / f"{shard.number}-of-{shard.count}"
     with artefact_lock(build.root, own, progress):
         progress(f"shard {shard.number}/{shard.count}: {count:,} of {len(asked.queries):,} searches")
-        asked.run(mine, folder, own, lambda: build.retriever.open(index), progress)
+        units = asked.units(mine, folder, own, lambda: build.retriever.open(index), progress)
+        make_units(units, SEARCHING, "queries")
     return count, len(asked.queries)
 
 

@@ -13,6 +13,7 @@ from m4rag_tasks import suite
 from m4rag_tasks.cli_cache.choose import datasets_and_settings, progress, say
 from m4rag_tasks.cli_cache.retriever import chosen_retriever, resources
 from m4rag_tasks.errors import DataError, M4ragError
+from retrieval_cache.device import rank
 
 if TYPE_CHECKING:
     from retrieval_cache import BuildSpec, Cache, ChunkerSpec, Shard
@@ -56,17 +57,19 @@ def _each(options: argparse.Namespace, do: Callable[[Job], str]) -> int:
     """Do it for every data set and setting that is named; what cannot be done is said and the rest is done."""
     from retrieval_cache import CacheIncomplete
 
-    if options.k != suite.TOP_K:
+    if options.k != suite.TOP_K and not rank():
         say(f"note: tasks read k = {suite.TOP_K} only; a cache with k = {options.k} is for measuring retrieval.")
     jobs, refused = _jobs(options)
     # What cannot be built must show at once, also where hours of building come first.
-    for problem, names in refused.items():
+    for problem, names in refused.items() if not rank() else ():
         say(f"{', '.join(names)}: {problem}")
     failed = bool(refused)
     for job in jobs:
         name = f"{job[0].key} {job[1].name}"
         try:
-            print(f"{name}: {do(job)}")
+            done = do(job)
+            if not rank():
+                print(f"{name}: {done}")
         except (
             M4ragError,
             CacheIncomplete,

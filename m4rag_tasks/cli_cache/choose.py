@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import DataError, UnknownNameError
+from retrieval_cache.device import rank
 
 if TYPE_CHECKING:
     from retrieval_cache import Cache
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 def say(line: str) -> None:
     """A line to the person at the terminal, beside the output."""
-    print(f"m4rag: {line}", file=sys.stderr)
+    which = f" (process {rank()})" if rank() else ""
+    print(f"m4rag{which}: {line}", file=sys.stderr)
 
 
 def progress(line: str) -> None:
-    """What long work tells of itself."""
-    print(line, file=sys.stderr)
+    """What long work tells of itself; of several processes that share it, the first one speaks."""
+    if not rank():
+        print(line, file=sys.stderr)
 
 
 def resolve_all(names: Sequence[str]) -> list[suite.Task]:

@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from retrieval_cache.dense import shards
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.files import remove_files
 from retrieval_cache.records import CorpusError, Passage, Query
 from retrieval_cache.store.passages import PassageTable
+from retrieval_cache.units import Advance, make_units
+
+EMBEDDING = "embedding passages"
+
+
+@dataclass(frozen=True)
+class EmbeddingShard:
+    """The embeddings of passages start … stop-1 of an index: a unit that any process may make.
+
+    Batches start anew with every shard, so a vector depends neither on where a
+    build was stopped nor on who made the shard, also if the encoder's last
+    bits depend on its batch.
+    """
+
+    path: Path
+    start: int
+    stop: int
+    passages: PassageTable | Sequence[Passage]
+    encoder: Encoder
+    image_root: Path | None
+
+    @property
+    def items(self) -> int:
+        return self.stop - self.start
+
+    def is_done(self) -> bool:
+        return shards.is_shard(self.path, self.items, self.encoder.dim)
+
+    def make(self, advance: Advance) -> None:
+        passages = _rows(self.passages, self.start, self.stop)
+        shards.write_shard(self.path, _encode_passages(self.encoder, passages, self.image_root, advance))
+
+
+def embedding_shards(
+    passages: PassageTable | Sequence[Passage],
+    encoder: Encoder,
+    folder: Path,
+    image_root: Path | None = None,
+) -> list[EmbeddingShard]:
+    """The shards that an index of these passages is made of, in order."""
+    starts = range(0, len(passages), shards.SHARD_ROWS)
+    return [
+        EmbeddingShard(
+            folder / shards.PATTERN.replace("*", f"{number:05d}"),
+            start,
+            min(start + shards.SHARD_ROWS, len(passages)),
+            passages,
+            encoder,
+            image_root,
+        )
+        for number, start in enumerate(starts)
+    ]
 
 
 def embed_passages(
@@ -21,22 +73,10 @@ def embed_passages(
     folder: Path,
     image_root: Path | None = None,
 ) -> list[str]:
-    """Embed passages into shards, keeping those already there; returns the file names.
-
-    Batches start anew with every shard, so a vector does not depend on where a
-    build was stopped, also if the encoder's last bits depend on its batch.
-    """
-    names, total = [], len(passages)
-    with tqdm(total=total, desc="embedding passages", delay=2, disable=None) as bar:
-        for number, start in enumerate(range(0, total, shards.SHARD_ROWS)):
-            rows = min(shards.SHARD_ROWS, total - start)
-            path = folder / f"embeddings-{number:05d}.npy"
-            names.append(path.name)
-            if shards.is_shard(path, rows, encoder.dim):
-                bar.update(rows)
-            else:
-                batch = _rows(passages, start, start + rows)
-                shards.write_shard(path, _encode_passages(encoder, batch, image_root, bar))
+    """Embed passages into shards, keeping those already there; returns the file names."""
+    units = embedding_shards(passages, encoder, folder, image_root)
+    make_units(units, EMBEDDING, "passages")
+    names = [unit.path.name for unit in units]
     for path in folder.glob(shards.PATTERN):
         if path.name not in names:
             remove_files(folder, path.name)
@@ -53,13 +93,13 @@ def embed_queries(queries: Sequence[Query], encoder: Encoder) -> np.ndarray:
     return vectors
 
 
-def _encode_passages(encoder: Encoder, passages: list[Passage], image_root, bar: tqdm) -> np.ndarray:
+def _encode_passages(encoder: Encoder, passages: list[Passage], image_root, advance: Advance) -> np.ndarray:
     vectors = np.empty((len(passages), encoder.dim), np.float32)
     for start in range(0, len(passages), encoder.batch):
         batch = passages[start : start + encoder.batch]
         owners = [f"passage {passage.id!r}" for passage in batch]
         vectors[start : start + len(batch)] = _checked(encoder, encoder.encode_passages(batch, image_root), owners)
-        bar.update(len(batch))
+        advance(len(batch))
     return vectors
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from retrieval_cache.dense.embed import embed_passages, embed_queries
+from retrieval_cache.dense.embed import embed_passages, embed_queries, embedding_shards
 from retrieval_cache.dense.exact import exact_search
 from retrieval_cache.dense.ivf import IvfIndex
 from retrieval_cache.dense.shards import Shards
@@ -16,6 +16,8 @@ from retrieval_cache.device import best_device
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.records import Passage, Query
 from retrieval_cache.store.passages import PassageTable
+
+__all__ = ["ApproximateIndex", "DenseIndex", "embedding_bytes", "embedding_shards"]
 
 
 class DenseIndex:

@@ -65,7 +65,7 @@ def test_a_plain_build_finishes_from_the_parts_and_searches_only_what_is_missing
         shard(world, number, 4)
     searched = []
     searcher = type(searches.Searches(world.queries, [], np.arange(8)))
-    real = searcher.run
+    real = searcher.units
 
     def counting(self, blocks, hits, into, open_index, say):
         def opened():
@@ -80,7 +80,7 @@ def test_a_plain_build_finishes_from_the_parts_and_searches_only_what_is_missing
 
         return real(self, blocks, hits, into, opened, say)
 
-    monkeypatch.setattr(searcher, "run", counting)
+    monkeypatch.setattr(searcher, "units", counting)
     build_cache(world.spec(), world.queries, world.root)
     assert searched == ["q2", "q3"]
     assert tree(world.root) == whole()
