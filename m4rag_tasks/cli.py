@@ -12,6 +12,7 @@ from m4rag_tasks import suite
 from m4rag_tasks.cli_cache import add_cache_verbs
 from m4rag_tasks.cli_cache.choose import resolve_all
 from m4rag_tasks.cli_corpus import add_corpus_verbs
+from m4rag_tasks.cli_encoder import add_encoder_verbs
 from m4rag_tasks.errors import DataError, M4ragError
 
 
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _add_verbs_to_run(verbs)
     add_corpus_verbs(verbs)
+    add_encoder_verbs(verbs)
     add_cache_verbs(verbs)
     _add_verbs_of_the_grid(verbs)
     return parser

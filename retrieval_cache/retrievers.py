@@ -119,6 +119,7 @@ class DenseRetriever:
         self._dense, self._needs = dense, needs
         self.spec = spec
         self.encoder = encoder
+        self._proved = False
         self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = encoder.libraries()
         self.search_libraries = {"faiss": version("faiss-cpu"), "numpy": np.__version__}
@@ -137,10 +138,20 @@ class DenseRetriever:
         return self._dense.embedding_shards(passages, self.encoder, index.path, image_root)
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
+        self._prove()
         return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root)
 
     def open(self, index: IndexFolder) -> Searcher:
+        self._prove()
         return self._dense.DenseIndex(index.path, self.encoder)
+
+    def _prove(self) -> None:
+        """Once for a loaded model: does it give the vectors that it should?"""
+        if not self._proved:
+            from retrieval_cache.encoders.golden import prove
+
+            prove(self.spec, self.encoder)
+            self._proved = True
 
     def measure(self, index: IndexFolder, queries: Sequence[Query], k: int) -> dict[str, float]:
         return {}
