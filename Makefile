@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Every package is pinned, so that two installs are the same; 3.10 needs some older releases.
+BENCHMARKS := corpus_reading chunking xquad bm25 dense_search cache_reading encoding harness_overhead
 CONSTRAINTS := constraints/python$(shell $(PYTHON) -c 'import sys; print("3.10" if sys.version_info < (3, 11) else "3.11")').txt
 
-.PHONY: help demo test generate format constraints clean
+.PHONY: help demo test bench generate format constraints clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -19,6 +20,11 @@ test: $(INSTALLED) ## lint, check the generated tasks, run all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/m4rag generate --check
 	$(BIN)/python -m pytest
+
+bench: $(INSTALLED) ## measure everything (about an hour), rewrite docs/benchmarks.md and the README's table
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test,bench]'
+	set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+	$(BIN)/python -m benchmarks.table
 
 generate: $(INSTALLED) ## rewrite the generated task YAMLs
 	$(BIN)/m4rag generate
