@@ -20,6 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from retrieval_cache.parallel import cores
+from retrieval_cache.records import CacheError
 from retrieval_cache.sparse.layout import BLOCK
 from retrieval_cache.sparse.runs import kept_run
 from retrieval_cache.specs import passage_input
@@ -37,7 +38,7 @@ def make_runs_in_processes(passages: PassageTable, folder: Path, params: Mapping
     command = [sys.executable, "-m", "retrieval_cache.sparse.workers"]
     workers = []
     for number in range(count):
-        job = json.dumps([str(passages.path.resolve()), str(folder.resolve()), dict(params), number, count])
+        job = json.dumps([str(passages.path.resolve()), str(folder.resolve()), dict(params), BLOCK, number, count])
         workers.append(
             subprocess.Popen([*command, job], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         )
@@ -64,18 +65,21 @@ def main(job: str) -> None:
     """Make every `count`-th run, from `number` on."""
     # A worker whose parent was killed would write into a folder that another build has by now.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    path, folder, params, number, count = json.loads(job)
+    path, folder, params, size, number, count = json.loads(job)
     passages = PassageTable(Path(path))
-    for block in range(number, -(-len(passages) // BLOCK), count):
-        rows = passages.slice(block * BLOCK, (block + 1) * BLOCK)
+    for block in range(number, -(-len(passages) // size), count):
+        rows = passages.slice(block * size, (block + 1) * size)
         kept_run(Path(folder), block, [passage_input(params, row.title, row.text) for row in rows])
         print(len(rows), flush=True)
 
 
 def _end_with_parent() -> None:
-    sys.stdin.read()
+    os.read(0, 1)  # nothing is ever written there: it returns when the other end is gone
     os._exit(1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except CacheError:  # the build will do this block itself, meet the same error and tell it
+        sys.exit(1)

@@ -192,17 +192,28 @@ def test_a_build_goes_on_from_whole_runs_only(tmp_path, tree, small_blocks, monk
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
-def test_processes_make_the_same_bytes(tmp_path, tree):
-    texts = [f"w{number % 1000} w{number % 77}" for number in range(70_000)]
+def test_processes_make_the_same_bytes(tmp_path, tree, small_blocks, monkeypatch):
+    monkeypatch.setattr(workers, "BLOCK", 7)
+    monkeypatch.setattr(workers, "cores", lambda: 3)
+    texts = [f"w{number} w{number % 7}" for number in range(60)]
     write_passages(tmp_path / "passages.arrow", passages(*texts))
     table = PassageTable(tmp_path / "passages.arrow")
-    params = default_spec("bm25").params
     (tmp_path / "b").mkdir()
-    workers.make_runs_in_processes(table, tmp_path / "b", params)
-    made = [path.name for path in sorted((tmp_path / "b").iterdir())]
-    assert [name[:9] for name in made] == ["run-00000", "run-00001"]
+    workers.make_runs_in_processes(table, tmp_path / "b", PARAMS)
+    made = [path.name[:9] for path in sorted((tmp_path / "b").iterdir())]
+    assert made == [f"run-0000{number}" for number in range(9)]
     Bm25Index.build(table, tmp_path / "b")
     Bm25Index.build(passages(*texts), tmp_path / "a")
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_what_processes_cannot_do_the_build_does(tmp_path, tree, monkeypatch):
+    texts = [f"tea {number}" for number in range(30)]
+    write_passages(tmp_path / "passages.arrow", passages(*texts))
+    Bm25Index.build(passages(*texts), tmp_path / "a")
+    monkeypatch.setattr(workers, "BLOCK", 10)  # so that there is work for two; but they fail at once
+    monkeypatch.setattr(workers.sys, "executable", "/bin/false")
+    Bm25Index.build(PassageTable(tmp_path / "passages.arrow"), tmp_path / "b")
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
