@@ -28,6 +28,7 @@ _EXPORTS = {
     "estimate": ["DoesNotFit"],
     "encoders.weights": ["ModelError", "pinned", "resolve_weights"],
     "retrievers": ["Resources"],
+    "ray_cluster": ["build_with_ray"],
     "shards": ["Shard", "build_shard", "merge_cache"],
     "store.cache": ["Cache"],
     "corpus.articles": ["read_articles"],

@@ -28,6 +28,12 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="search only the I-th of N ranges of the queries; shards may run at once, `merge` joins them",
     )
     action.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="who embeds and searches: this process and others like it, or the nodes of a Ray cluster",
+    )
+    action.add_argument(
         "--estimate",
         action="store_true",
         help="cut the corpus if need be, say what index and search will take on this machine, and stop",

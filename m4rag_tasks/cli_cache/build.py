@@ -23,16 +23,20 @@ Job = tuple[suite.Dataset, suite.Setting, "BuildSpec"]
 
 def cache_build(options: argparse.Namespace) -> int:
     shard = _shard(options.shard)
+    if shard and options.engine == "ray":
+        raise DataError("--engine ray spreads the queries over the cluster by itself. Leave --shard out.")
 
     def build(job: Job) -> str:
         from m4rag_tasks import retrieval
-        from retrieval_cache import build_cache, build_shard, estimate_build
+        from retrieval_cache import build_cache, build_shard, build_with_ray, estimate_build
 
         dataset, setting, spec = job
         queries, root, here = retrieval.queries(dataset, setting), retrieval.cache_root(), resources(options)
         if options.estimate:
             estimate_build(spec, queries, root, progress, here)
             return "estimated, nothing is built"
+        if options.engine == "ray":
+            return _described(build_with_ray(spec, queries, root, progress, here))
         if shard is None:
             return _described(build_cache(spec, queries, root, progress, here))
         mine, of = build_shard(spec, queries, root, shard, progress, here)

@@ -1,0 +1,256 @@
+"""One build over the machines of a Ray cluster (the extra `ray`).
+
+The driver cuts the passages, makes what is made in one piece and finishes the
+hits. Between, Ray Data hands out the same units that processes of one machine
+share (`units`), first shards of embeddings and then blocks of searches, to
+actors that hold the encoder: one for each GPU, or one for each node where
+there is none. An actor that dies is started anew by Ray and costs its unit.
+
+Cache root, images and weights must lie on storage that all nodes see under the
+same path, and all nodes must have the same versions of what shapes the vectors;
+both are checked. Nothing but the numbers of units goes through Ray's object store,
+beside what is asked (Ray sends it pickled, within the cluster).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrieval_cache.build import Build
+from retrieval_cache.dense.embed import EMBEDDING
+from retrieval_cache.files import Progress
+from retrieval_cache.records import BuildSpec, CacheError, Query, RetrieverSpec
+from retrieval_cache.retriever import IndexFolder, Retriever, key_of_index
+from retrieval_cache.retrievers import Resources, make_retriever
+from retrieval_cache.searches import SEARCHING, Searches
+from retrieval_cache.store.cache import Cache
+from retrieval_cache.store.caches import index_folder, passages_folder
+from retrieval_cache.store.manifest import Manifest
+from retrieval_cache.store.parts import Block
+from retrieval_cache.store.passages import FILE as PASSAGES_FILE
+from retrieval_cache.store.passages import PassageTable
+from retrieval_cache.units import Unit, make_unit, progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ClusterError(CacheError):
+    """Ray is not installed, or a node of the cluster cannot take part in a build."""
+
+
+def build_with_ray(
+    spec: BuildSpec,
+    queries: Iterable[Query],
+    root: Path,
+    progress: Progress = lambda line: None,
+    resources: Resources = Resources(),  # noqa: B008  it is frozen
+) -> Cache:
+    """`build_cache` with the nodes of a Ray cluster; the files are those of a build by one process.
+
+    Joins the cluster that RAY_ADDRESS names or that runs here, else starts one
+    of this machine alone. Raises ClusterError too.
+    """
+    # Nodes have working folders of their own.
+    resources = replace(resources, model=resources.model and resources.model.resolve())
+    asked = [replace(query, image_path=query.image_path and query.image_path.resolve()) for query in queries]
+    build = Build(spec, asked, Path(root).resolve(), progress, resources=resources)
+    manifest = build.manifest()
+    folder = build.folder(manifest)
+    if build.finished(folder) is None:
+        _join(progress)
+        index = _index(build, build.retriever, manifest, resources)
+        searches, blocks = build.searches(manifest)
+        units = searches.units(blocks, folder, folder, lambda: build.retriever.open(index), progress)
+        work = SearchWork(
+            spec.retriever, resources, build.root, _libraries(build.retriever), index, searches, blocks, folder
+        )
+        _spread(work, units, SEARCHING, "queries", progress)
+    return build.run()
+
+
+@dataclass(frozen=True)
+class EmbeddingWork:
+    """What an actor must know to embed shards of an index."""
+
+    retriever: RetrieverSpec
+    resources: Resources
+    root: Path
+    libraries: Mapping[str, str]
+    index: IndexFolder
+    passages: Path
+    image_root: Path | None
+
+    @property
+    def seen(self) -> Path:
+        """What the driver has made, so every node must see it."""
+        return self.passages
+
+    def units(self) -> Sequence[Unit]:
+        retriever = _same_retriever(self)
+        return retriever.units(PassageTable(self.passages), self.index, self.image_root)
+
+
+@dataclass(frozen=True)
+class SearchWork:
+    """What an actor must know to search blocks of queries."""
+
+    retriever: RetrieverSpec
+    resources: Resources
+    root: Path
+    libraries: Mapping[str, str]
+    index: IndexFolder
+    searches: Searches
+    blocks: Sequence[Block]
+    hits: Path
+
+    @property
+    def seen(self) -> Path:
+        """What the driver has made, so every node must see it."""
+        return self.index.path
+
+    def units(self) -> Sequence[Unit]:
+        retriever = _same_retriever(self)
+        return self.searches.units(
+            self.blocks, self.hits, self.hits, lambda: retriever.open(self.index), lambda line: None
+        )
+
+
+class Worker:
+    """An actor: makes the units whose numbers it is given, and says on which node it did."""
+
+    def __init__(self, work: Any) -> None:
+        self._reference = work
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
+        import ray
+
+        (number,) = batch["unit"]
+        kind = message = fix = ""
+        try:
+            make_unit(self._units[number], self._work.root, lambda line: None)
+        except CacheError as error:  # Ray would bury it in words of its own
+            kind, message, fix = type(error).__name__, error.message, error.fix
+        node = ray.get_runtime_context().get_node_id()
+        return {"unit": [number], "node": [node], "error": [kind], "message": [message], "fix": [fix]}
+
+    @functools.cached_property
+    def _work(self) -> EmbeddingWork | SearchWork:
+        import ray
+
+        return ray.get(self._reference)
+
+    @functools.cached_property
+    def _units(self) -> Sequence[Unit]:
+        # Not made in __init__: Ray reports what a call raises, and only that an actor could not be made.
+        return self._work.units()
+
+
+def _same_retriever(work: EmbeddingWork | SearchWork) -> Retriever:
+    """The retriever on this node. Raises ClusterError if the node cannot see the cache root or has other versions."""
+    host = socket.gethostname()
+    if not work.seen.exists():
+        raise ClusterError(
+            f"the node {host} does not see the cache folder {work.root}.",
+            "Put it on storage that all nodes see under the same path.",
+        )
+    retriever = make_retriever(work.retriever, work.resources)
+    here = _libraries(retriever)
+    other = [name for name in sorted({*here, *work.libraries}) if here.get(name) != work.libraries.get(name)]
+    if other:
+        versions = ", ".join(f"{name} {here.get(name)} (driver: {work.libraries.get(name)})" for name in other)
+        raise ClusterError(
+            f"the node {host} would give other vectors: it has {versions}.",
+            "Install the same versions on all nodes, and start the build on a node like those that embed.",
+        )
+    return retriever
+
+
+def _libraries(retriever: Retriever) -> dict[str, str]:
+    return {**retriever.index_libraries, **retriever.search_libraries}
+
+
+def _index(build: Build, retriever: Retriever, manifest: Manifest, resources: Resources) -> IndexFolder:
+    """The index of a retriever and those of its components: shards by the cluster, all else here."""
+    parts = tuple(_index(build, part, manifest, resources) for part in retriever.components)
+    place = IndexFolder(index_folder(build.root, key_of_index(retriever, manifest)), parts)
+    passages = passages_folder(build.root, manifest.passages_key) / PASSAGES_FILE
+    image_root = build.image_root.resolve() if build.image_root and retriever.passage_images else None
+    units = retriever.units(PassageTable(passages), place, image_root)
+    work = EmbeddingWork(retriever.spec, resources, build.root, _libraries(retriever), place, passages, image_root)
+    _spread(work, units, EMBEDDING, "passages", build.progress)
+    return build.index(retriever, manifest)
+
+
+def _spread(work: Any, units: Sequence[Unit], title: str, items: str, progress: Progress) -> None:
+    """Have the units that are not done made by actors all over the cluster."""
+    left = [number for number, unit in enumerate(units) if not unit.is_done()]
+    if not left:
+        return
+    total = sum(unit.items for unit in units)
+    nodes = set()
+    with progress_bar(total, total - sum(units[number].items for number in left), title, items) as bar:
+        for number, node in _made(work, left):
+            nodes.add(node)
+            bar.update(units[number].items)
+    progress(f"{title}: {len(left):,} units on {len(nodes):,} nodes")
+
+
+def _made(work: Any, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Number of each unit and the node that made it, in the order they are finished."""
+    import ray
+    from ray.data import ActorPoolStrategy
+
+    actors, needs = _actors(ray.nodes())
+    rows = ray.data.from_items([{"unit": number} for number in numbers], override_num_blocks=len(numbers))
+    made = rows.map_batches(
+        Worker,
+        fn_constructor_args=(ray.put(work),),
+        batch_size=1,
+        compute=ActorPoolStrategy(size=min(actors, len(numbers))),
+        **needs,
+    )
+    for row in made.iter_rows():
+        if row["error"]:
+            kinds = {kind.__name__: kind for kind in _kinds(CacheError)}
+            raise kinds.get(row["error"], CacheError)(row["message"], row["fix"])
+        yield row["unit"], row["node"]
+
+
+def _kinds(error: type[CacheError]) -> Iterator[type[CacheError]]:
+    """A class of errors and all below it."""
+    yield error
+    for kind in error.__subclasses__():
+        yield from _kinds(kind)
+
+
+def _actors(nodes: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, float]]:
+    """How many actors, and what each needs: a GPU, or a node without one (less a CPU, for Ray's own work)."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus = int(sum(node.get("GPU", 0) for node in alive))
+    if gpus:
+        return gpus, {"num_gpus": 1}
+    cpus = [node["CPU"] for node in alive if node.get("CPU", 0) >= 1]
+    if not cpus:
+        raise ClusterError("the Ray cluster has neither GPUs nor CPUs.", "Add nodes: ray start --address=…")
+    return len(cpus), {"num_cpus": max(1, min(cpus) - 1)}
+
+
+def _join(progress: Progress) -> None:
+    """Connect to a cluster. Raises ClusterError without Ray."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ClusterError("a build over a cluster needs Ray.", "pip install 'm4rag-tasks[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(logging_level="warning")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    progress(f"ray: {sum(node['Alive'] for node in ray.nodes()):,} nodes")

@@ -1,0 +1,47 @@
+"""What the tests of Ray do to each of its workers before it works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import ray
+
+from retrieval_cache import retrievers, searches
+from retrieval_cache.dense import embed, shards
+
+
+def prepare() -> None:
+    """Units of one passage or query.
+
+    The first worker to see a file `die-<kind>` beside the cache root kills itself; where there is a folder
+    `both-<kind>`, none makes a unit before workers of two nodes are there.
+    """
+    shards.SHARD_ROWS = 1
+    retrievers.DenseRetriever.query_block = 1
+    for kind, unit in (("shard", embed.EmbeddingShard), ("part", searches.PartOfHits)):
+        unit.make = _dying(kind, unit.make)
+
+
+def _dying(kind, make):
+    def made(unit, advance):
+        # <root>/indexes/<key>/… and <root>/hits/mini/test/<key>/…
+        for folder in unit.path.parents[2:6]:
+            try:
+                _meet(folder / f"both-{kind}")
+                (folder / f"die-{kind}").unlink()
+            except FileNotFoundError:
+                continue
+            os.kill(os.getpid(), signal.SIGKILL)
+        make(unit, advance)
+
+    return made
+
+
+def _meet(folder):
+    if folder.is_dir():
+        (folder / ray.get_runtime_context().get_node_id()).touch()
+        until = time.monotonic() + 120
+        while len(list(folder.iterdir())) < 2 and time.monotonic() < until:
+            time.sleep(0.05)

@@ -1,0 +1,138 @@
+"""Builds over a Ray cluster of two nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import retrieval_cache
+from retrieval_cache import CorpusError, build_cache, default_spec
+from retrieval_cache.dense import shards
+from retrieval_cache.ray_cluster import ClusterError, EmbeddingWork, _actors, _libraries, build_with_ray
+from retrieval_cache.retriever import IndexFolder
+from retrieval_cache.retrievers import DenseRetriever, Resources, make_retriever
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("ray.data", reason="the extra `ray` is not installed")
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    path = os.pathsep.join([str(Path(retrieval_cache.__file__).parents[1]), str(HERE)])
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    made = Cluster(initialize_head=True, head_node_args=node)
+    made.add_node(**node)
+    ray.init(
+        address=made.address,
+        logging_level="warning",
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": "ray_worker.prepare"},
+    )
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def whole(world, tree, monkeypatch):
+    """The files of a build by one process, in units as small as the workers'."""
+    monkeypatch.setattr(shards, "SHARD_ROWS", 1)
+    monkeypatch.setattr(DenseRetriever, "query_block", 1)
+    root = world.root.parent / "whole"
+    build_cache(world.spec("pixel"), world.queries, root)
+    return tree(root)
+
+
+def test_two_nodes_give_the_bytes_of_one_process(cluster, world, tree, whole):
+    for kind in ("shard", "part"):
+        (world.root.parent / f"both-{kind}").mkdir()
+    lines = []
+    build_with_ray(world.spec("pixel"), world.queries, world.root, lines.append)
+    assert tree(world.root) == whole
+    assert "embedding passages: 8 units on 2 nodes" in lines and "searching: 8 units on 2 nodes" in lines
+    again = []
+    build_with_ray(world.spec("pixel"), world.queries, world.root, again.append)
+    assert not any("units" in line for line in again)
+
+
+def test_killed_workers_cost_their_units(cluster, world, tree, whole):
+    for kind in ("shard", "part"):
+        (world.root.parent / f"die-{kind}").touch()
+    build_with_ray(world.spec("pixel"), world.queries, world.root)
+    assert not list(world.root.parent.glob("die-*"))
+    assert tree(world.root) == whole
+
+
+def test_what_is_there_is_not_made_again(cluster, world, tree, whole):
+    made = world.root.parent / "whole"
+    shard = next(made.glob("indexes/*/embeddings-00003.npy"))
+    here = world.root / shard.relative_to(made)
+    here.parent.mkdir(parents=True)
+    here.write_bytes(shard.read_bytes())
+    lines = []
+    build_with_ray(world.spec("pixel"), world.queries, world.root, lines.append)
+    assert any("embedding passages: 7 units" in line for line in lines)
+    assert tree(world.root) == whole
+
+
+def test_an_error_on_a_node_is_told_as_it_is(cluster, world, whole):
+    world.queries[2].image_path.write_bytes(b"no picture")
+    with pytest.raises(CorpusError, match=r"query 'q2'.*cannot be read"):
+        build_with_ray(world.spec("pixel"), world.queries, world.root)
+
+
+def test_without_ray_the_extra_is_named(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ClusterError, match="needs Ray") as caught:
+        build_with_ray(world.spec("pixel"), world.queries, world.root)
+    assert "m4rag-tasks[ray]" in caught.value.fix
+
+
+@pytest.fixture
+def work(world):
+    cache = world.build("pixel")
+    retriever = make_retriever(default_spec("pixel"))
+    passages = next(world.root.glob("passages/*/passages.arrow"))
+    index = IndexFolder(next(world.root.glob("indexes/*")))
+    assert cache
+    return EmbeddingWork(retriever.spec, Resources(), world.root, _libraries(retriever), index, passages, None)
+
+
+def test_a_node_like_the_driver_can_take_part(work):
+    assert [unit.is_done() for unit in work.units()] == [True]
+
+
+def test_a_node_that_does_not_see_the_cache_is_named(work):
+    with pytest.raises(ClusterError, match=r"does not see the cache folder"):
+        replace(work, passages=work.passages.with_name("elsewhere")).units()
+
+
+def test_a_node_with_other_versions_is_named(work):
+    with pytest.raises(ClusterError, match=r"it has numpy .* \(driver: 1\.0\)"):
+        replace(work, libraries={**work.libraries, "numpy": "1.0"}).units()
+
+
+@pytest.mark.parametrize(
+    "nodes, expected",
+    [
+        ([{"CPU": 16, "GPU": 8}, {"CPU": 16, "GPU": 8}, {"CPU": 4}], (16, {"num_gpus": 1})),
+        ([{"CPU": 16}, {"CPU": 8}], (2, {"num_cpus": 7})),
+        ([{"CPU": 1}, {}], (1, {"num_cpus": 1})),
+    ],
+)
+def test_an_actor_for_each_gpu_or_each_node(nodes, expected):
+    gone = {"Alive": False, "Resources": {"CPU": 64, "GPU": 64}}
+    assert _actors([gone, *({"Alive": True, "Resources": node} for node in nodes)]) == expected
+
+
+def test_a_cluster_without_anything_to_work_on():
+    with pytest.raises(ClusterError, match="neither GPUs nor CPUs"):
+        _actors([{"Alive": True, "Resources": {}}])
