@@ -65,13 +65,21 @@ class MultimodalEncoder:
         return self._adapter.memory
 
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
+        return self.encode(self.query_items(queries))
+
+    def encode_passages(self, passages: Sequence[Passage], image_root: Path | None) -> np.ndarray:
+        return self.encode(self.passage_items(passages, image_root))
+
+    def query_items(self, queries: Sequence[Query]) -> list[Item]:
+        """The queries as the model reads them."""
         items = []
         for query in queries:
             image = query_image(query)
             items.append(Item(self._adapter.query(query.text, image is not None), image, f"query {query.id!r}", True))
-        return self.encode(items)
+        return items
 
-    def encode_passages(self, passages: Sequence[Passage], image_root: Path | None) -> np.ndarray:
+    def passage_items(self, passages: Sequence[Passage], image_root: Path | None) -> list[Item]:
+        """The passages as the model reads them; a picture that is a url counts as none."""
         items = []
         for passage in passages:
             owner, image = f"passage {passage.id!r}", None
@@ -80,19 +88,22 @@ class MultimodalEncoder:
                 image = resolve_image(image_root, passage.image, owner)
             text = passage_input(self._params, passage.title, passage.text)
             items.append(Item(self._adapter.passage(text, image is not None), image, owner, False))
-        return self.encode(items)
+        return items
 
     def libraries(self) -> dict[str, str]:
         return self._adapter.libraries()
 
     def encode(self, items: Sequence[Item]) -> np.ndarray:
         """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
-        tokens = self._lengths(items)
         vectors = np.empty((len(items), self.dim), np.float32)
-        pictured = [item.image is not None for item in items]
-        for batch in make_batches(tokens, pictured, self._batch_tokens, _MOST):
+        for batch in self.batches(items)[1]:
             vectors[batch] = self._embed([items[number] for number in batch])
         return vectors
+
+    def batches(self, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
+        """Tokens that the model reads of each item, and the items of each batch."""
+        tokens = self._lengths(items)
+        return tokens, make_batches(tokens, [item.image is not None for item in items], self._batch_tokens, _MOST)
 
     def _lengths(self, items: Sequence[Item]) -> list[int]:
         """Tokens that the model reads of each item; says when it does not read all of one."""

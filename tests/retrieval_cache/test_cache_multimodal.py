@@ -30,12 +30,14 @@ from transformers import (
 )
 
 from benchmarks import tiny_encoders
-from retrieval_cache import CorpusError, Passage, Query, default_spec
+from retrieval_cache import CorpusError, Passage, Query, build_cache, default_spec, with_instruction
 from retrieval_cache.encoders.b3 import B3
 from retrieval_cache.encoders.mme5 import MmE5
 from retrieval_cache.encoders.multimodal import MultimodalEncoder
 from retrieval_cache.encoders.sentence_transformer import SentenceTransformerAdapter
 from retrieval_cache.encoders.weights import ModelError, fingerprint
+from retrieval_cache.retrievers import Resources
+from retrieval_cache.specs import as_made_here
 
 TEXTS = [
     "What is this dish called?",
@@ -506,3 +508,41 @@ def test_a_model_without_the_library_s_layout_is_refused(tiny):
     adapter = adapter_of(SentenceTransformerAdapter, "mme5", tiny.folders["mme5"])
     with pytest.raises(ModelError, match=r"has no modules\.json"):
         MultimodalEncoder(adapter.spec, adapter).encode_queries([Query("q", "x")])
+
+
+# --- builds --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mme5", "b3"])
+def test_a_build_gives_the_same_bytes_again_and_reads_no_picture_of_a_passage(tiny, make_world, tmp_path, tree, name):
+    world = make_world(tmp_path)
+    for path in world.image_root.iterdir():
+        path.unlink()
+    folder = tiny.folders[name]
+    spec = world.spec(name, retriever=replace(default_spec(name), revision=fingerprint(folder)))
+    made = []
+    for root in (tmp_path / "one", tmp_path / "two"):
+        cache = build_cache(spec, world.queries, root, resources=Resources(model=folder))
+        assert all(len(cache.hits(query)) == 3 for query in world.queries)
+        assert cache.manifest.images["passages"] is None and cache.manifest.images["queries"]
+        made.append(tree(root))
+    assert made[0] == made[1]
+    pictured = replace(spec.retriever, params={**spec.retriever.params, "passage_images": True})
+    with pytest.raises(CorpusError, match="there is no image"):
+        build_cache(
+            replace(spec, retriever=pictured), world.queries, tmp_path / "one", resources=Resources(model=folder)
+        )
+
+
+def test_what_is_chosen_for_a_build_is_what_this_version_makes():
+    spec = with_instruction(default_spec("b3", passage_images=True), "Retrieve a passage.")
+    spec = replace(spec, revision="sha256:" + "0" * 64)
+    assert as_made_here(spec) == spec
+    assert as_made_here(replace(spec, params={**spec.params, "max_pixels": 1})) != replace(
+        spec, params={**spec.params, "max_pixels": 1}
+    )
+    for text in ("", "two\nlines"):
+        with pytest.raises(ValueError, match="is no instruction"):
+            with_instruction(spec, text)
+    with pytest.raises(ValueError, match="has no instruction to choose"):
+        with_instruction(default_spec("bm25"), "x")
