@@ -1,4 +1,4 @@
-"""The multimodal settings over their own retrievers: built by the command line, read by lmms-eval.
+"""The multimodal settings over their own retrievers: built by the command line, read by the tasks and by lmms-eval.
 
 The models are tiny and random, so what they find means nothing; that every question gets its passages, and every
 record says what found them, shows that the way from weights to results is whole.
@@ -6,39 +6,53 @@ record says what found them, shows that the way from weights to results is whole
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from harness import results, run_lmms_eval, run_m4rag, samples
 
 from benchmarks import tiny_encoders
-from m4rag_tasks import suite
-from retrieval_cache import list_caches
+from m4rag_tasks import datasets, retrieval, suite
+from retrieval_cache import CacheEntry, list_caches
 
 pytestmark = pytest.mark.e2e
 
 TASK = "m4rag_mini_mmrag_am"
 
 
-@pytest.mark.parametrize(("retriever", "save"), [("mme5", tiny_encoders.save_mllama), ("b3", tiny_encoders.save_b3)])
-def test_from_weights_to_results(tmp_path, retriever, save):
-    model, root = save(tmp_path / "model"), tmp_path / "cache"
+def built(folder: Path, retriever: str, model: Path) -> CacheEntry:
+    """The cache that the command makes of mini's questions and pictures with a model of ours."""
     asked = ("--dataset", "mini", "--setting", "mmrag", "--retriever", retriever, "--model", str(model))
-    build = ("cache", "build", *asked, "--tokenizer", "xlm-roberta")
-    done = run_m4rag(*build, M4RAG_CACHE=str(root))
+    done = run_m4rag("cache", "build", *asked, "--tokenizer", "xlm-roberta", M4RAG_CACHE=str(folder / "cache"))
     assert "mini mmrag: 540 queries" in done.stdout, done.stderr[-2000:]
-    (entry,) = list_caches(root)
-    manifest = entry.manifest
-    assert manifest.retriever.name == retriever and manifest.retriever.revision.startswith("sha256:")
-    assert manifest.retriever.instruction.startswith("Represent the given image")
-    assert manifest.libraries["index"]["precision"] in ("float32", "bfloat16")
-    assert str(tmp_path) not in (entry.folder / "manifest.json").read_text()
+    (entry,) = list_caches(folder / "cache")
+    made_by = entry.manifest.retriever
+    assert made_by.name == retriever and made_by.revision.startswith("sha256:")
+    assert made_by.instruction.startswith("Represent the given image")
+    assert entry.manifest.libraries["index"]["precision"] in ("float32", "bfloat16")
+    assert str(folder) not in (entry.folder / "manifest.json").read_text()
+    return entry
 
+
+def test_mme5_from_weights_to_results(tmp_path):
+    entry = built(tmp_path, "mme5", tiny_encoders.save_mllama(tmp_path / "model"))
     done = run_lmms_eval(
         *("--model", "m4rag_reader", "--tasks", TASK, "--log_samples", "--output_path", str(tmp_path / "out")),
-        M4RAG_CACHE=str(root),
+        M4RAG_CACHE=str(tmp_path / "cache"),
     )
     found = samples(tmp_path / "out")
     assert list(found) == [TASK], (done.stdout + done.stderr)[-3000:]
     for sample in found[TASK]:
-        assert sample["accuracy"]["cache"] == manifest.key
+        assert sample["accuracy"]["cache"] == entry.manifest.key
         assert len(sample["accuracy"]["passages"]) == suite.TOP_K
-    assert results(tmp_path / "out")["configs"][TASK]["metadata"]["retriever"] == retriever
+    assert results(tmp_path / "out")["configs"][TASK]["metadata"]["retriever"] == "mme5"
+
+
+def test_b3_from_weights_to_what_tasks_read(tmp_path, monkeypatch):
+    entry = built(tmp_path, "b3", tiny_encoders.save_b3(tmp_path / "model"))
+    monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "cache"))
+    cache = retrieval.open_cache("mini", "mmrag")
+    assert cache.key == entry.manifest.key
+    mini, mmrag = suite.DATASETS["mini"], suite.SETTINGS["mmrag"]
+    for row in datasets.all_rows(mini):
+        assert len(cache.hits(retrieval.query(mini, mmrag, row))) == suite.TOP_K
