@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from retrieval_cache.chunking import segment
 from retrieval_cache.chunking.segment import Span
@@ -23,8 +24,7 @@ _RUN = re.compile(r"\S+")
 _WITHOUT_ENDS = re.compile("[\u0e01-\u0eff]")  # Thai and Lao mark no sentence ends
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A sentence or a piece of one: code point span in its text, and its own token count."""
 
     start: int
@@ -149,7 +149,9 @@ def _grouped(words: list[Unit], size: int) -> list[list[Unit]]:
 
 
 def _trim(text: str, start: int, end: int) -> Span:
-    """Narrow a span to its first and last non-space characters; (start, start) if none."""
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (start, start)
+    """Narrow a span to its first and last non-space characters; an empty one if there is none."""
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end

@@ -7,22 +7,22 @@ package does, and as the package does: normalise character by character, make a
 run of spaces one, put "▁" before each word, then the best pieces.
 
 Pieces never reach over a space, so the tokens of a text are the tokens of its
-words, and words are counted once and remembered.
+words.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from retrieval_cache.records import CacheError
 
+_SPACES = re.compile(" {2,}")
 _HEADER = struct.Struct("<4s i 7i f i 5i Q")  # magic, version, sizes, epsilon, block; pieces, four ids, bytes
-_ENTRY = 64  # what a word costs in memory beside its characters, about, counted in characters
-_REMEMBERED = 1 << 25  # characters' worth of words, some 70 MB
 
 
 class Vocabulary(NamedTuple):
@@ -46,63 +46,32 @@ class XlmRobertaTokenizer:
         self._unknown = vocabulary.unknown
         self._model = SentencePieceProcessor(model_proto=_model_proto(vocabulary))
         normal = vocabulary.normal
-        self._normal = _Normal(normal)
+        self._normal = _Normal(normal | {ord("\n"): "\n"})
         self._spaces = frozenset(" ").union(chr(code) for code, form in normal.items() if form == " ")
-        self._ends_open = self._spaces.union(chr(code) for code, form in normal.items() if not form or form[-1] == " ")
-        self.forget()
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text without <s> and </s>; 0 for white space alone."""
-        words = [text.replace("\n", " ").split(" ") for text in texts]
-        known = self._known(words)
+        # One call for all is much quicker. Line breaks part the texts here, so those inside become spaces first.
+        joined = "\n".join(text.replace("\n", " ") for text in texts).translate(self._normal)
+        normal = joined.split("\n")
+        words = [_SPACES.sub(" ", text.strip(" ")) if "  " in text else text.strip(" ") for text in normal]
+        found = [
+            self._with_unknown(each) if self._unknown in ids else len(ids)
+            for each, ids in zip(words, self._model.encode(words), strict=True)
+        ]
+        # A space at the end is a token of its own, and so is a text that normalises to nothing.
         return [
-            self._with_open_end(text) if text[-1:] in self._ends_open else sum(map(known.__getitem__, each))
-            for text, each in zip(texts, words, strict=True)
+            count + (not form or form[-1] == " ") if text.strip() else 0
+            for text, form, count in zip(texts, normal, found, strict=bool(texts))
         ]
 
     def separates(self, gap: str) -> bool:
         """Whether `gap` parts words: the tokens on both sides then do not depend on each other."""
         return not self._spaces.isdisjoint(gap)
 
-    def forget(self) -> None:
-        """Forget the words counted so far; another thread may still read the old ones."""
-        self._words: dict[str, int] = {"": 0}
-        self._size = 0
-
-    def _known(self, texts: Iterable[list[str]]) -> dict[str, int]:
-        """Word → tokens for all words of `texts`, and others counted before.
-
-        A word may normalise to several: many characters become spaces.
-        """
-        known = self._words
-        new = [word for word in set().union(*texts) if word not in known]
-        normal = [word.translate(self._normal).split(" ") for word in new]
-        counted = iter(self._counted([part for parts in normal for part in parts if part]))
-        known.update(
-            (word, sum(next(counted) for part in parts if part)) for word, parts in zip(new, normal, strict=True)
-        )
-        self._size += sum(map(len, new)) + _ENTRY * len(new)
-        if self._size > _REMEMBERED:
-            self.forget()
-        return known
-
-    def _counted(self, words: list[str]) -> list[int]:
-        """Tokens of each normalised word."""
-        return [
-            self._with_unknown(word) if self._unknown in ids else len(ids)
-            for word, ids in zip(words, self._model.encode(words), strict=True)
-        ]
-
-    def _with_open_end(self, text: str) -> int:
-        """Tokens of a text whose last character becomes a space, which is a token there, or nothing at all."""
-        if not text.strip():
-            return 0
-        *words, last = text.translate(self._normal).split(" ")
-        return sum(self._counted([word for word in [*words, last] if word])) + (not last)
-
-    def _with_unknown(self, word: str) -> int:
+    def _with_unknown(self, text: str) -> int:
         """sentencepiece makes neighbouring unknown characters one piece; for the model each is one."""
-        pieces = self._model.encode(word, out_type=str)
+        pieces = self._model.encode(text, out_type=str)
         return sum(len(piece) if self._model.piece_to_id(piece) == self._unknown else 1 for piece in pieces)
 
 
@@ -151,7 +120,7 @@ def _model_proto(vocabulary: Vocabulary) -> bytes:
     """A serialised sentencepiece ModelProto (its sentencepiece_model.proto).
 
     Texts come normalised, so its own normaliser is the identity and only puts
-    "▁" before a word. All pieces but the unknown one may be found in texts.
+    "▁" before words. All pieces but the unknown one may be found in texts.
     """
     none = 2**64 - 1  # -1: there is no such special piece
     proto = bytearray()

