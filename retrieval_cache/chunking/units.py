@@ -126,12 +126,9 @@ class _Cutter:
 
     def _counted(self, spans: Sequence[tuple[Text, Iterable[Span]]]) -> list[list[Unit]]:
         """Units of the spans of each text, trimmed, blank ones dropped, all counted in one call."""
-        kept = [
-            (text.text, [(a, b) for a, b in (_trim(text.text, *span) for span in each) if a < b])
-            for text, each in spans
-        ]
-        counts = iter(self.tokenizer.counts([text[a:b] for text, each in kept for a, b in each]))
-        return [[Unit(a, b, next(counts)) for a, b in each] for _, each in kept]
+        kept = [_trimmed(text.text, each) for text, each in spans]
+        counts = iter(self.tokenizer.counts([piece for _, pieces in kept for piece in pieces]))
+        return [[Unit(a, b, next(counts)) for a, b in each] for each, _ in kept]
 
 
 def _grouped(words: list[Unit], size: int) -> list[list[Unit]]:
@@ -148,10 +145,14 @@ def _grouped(words: list[Unit], size: int) -> list[list[Unit]]:
     return groups
 
 
-def _trim(text: str, start: int, end: int) -> Span:
-    """Narrow a span to its first and last non-space characters; an empty one if there is none."""
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+def _trimmed(text: str, spans: Iterable[Span]) -> tuple[list[Span], list[str]]:
+    """Spans narrowed to their first and last non-space characters, and what they hold; without the blank ones."""
+    narrowed, pieces = [], []
+    for start, end in spans:
+        whole = text[start:end]
+        piece = whole.strip()
+        if piece:
+            first = start if len(piece) == len(whole) else start + len(whole) - len(whole.lstrip())
+            narrowed.append((first, first + len(piece)))
+            pieces.append(piece)
+    return narrowed, pieces

