@@ -49,6 +49,7 @@ from retrieval_cache.searches import SEARCHING, Searches, distinct
 from retrieval_cache.store.cache import HITS_FILE, Cache, write_hits
 from retrieval_cache.store.caches import (
     MANIFEST_FILE,
+    VECTORS,
     hits_folder,
     index_folder,
     open_cache,
@@ -108,7 +109,8 @@ class Build:
     ) -> None:
         self.spec, self.root, self.progress, self.sources = spec, root, progress, sources
         self.corpus = open_corpus(spec.corpus)
-        self.retriever: Retriever = make_retriever(spec.retriever, resources)
+        self.resources = replace(resources, kept=resources.kept or root / VECTORS)
+        self.retriever: Retriever = make_retriever(spec.retriever, self.resources)
         self.queries = checked_queries(queries, self.retriever.uses_images)
         if spec.image_root is not None and not self.retriever.passage_images:
             progress(f"{spec.retriever.name} does not look at pictures of passages; the image folder is not read")

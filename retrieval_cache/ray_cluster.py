@@ -65,11 +65,11 @@ def build_with_ray(
     folder = build.folder(manifest)
     if build.finished(folder) is None:
         _join(progress)
-        index = _index(build, build.retriever, manifest, resources)
+        index = _index(build, build.retriever, manifest)
         searches, blocks = build.searches(manifest)
         units = searches.units(blocks, folder, folder, lambda: build.retriever.open(index), progress)
         work = SearchWork(
-            spec.retriever, resources, build.root, _libraries(build.retriever), index, searches, blocks, folder
+            spec.retriever, build.resources, build.root, _libraries(build.retriever), index, searches, blocks, folder
         )
         _spread(work, units, SEARCHING, "queries", progress)
     return build.run()
@@ -176,14 +176,16 @@ def _libraries(retriever: Retriever) -> dict[str, str]:
     return {**retriever.index_libraries, **retriever.search_libraries}
 
 
-def _index(build: Build, retriever: Retriever, manifest: Manifest, resources: Resources) -> IndexFolder:
+def _index(build: Build, retriever: Retriever, manifest: Manifest) -> IndexFolder:
     """The index of a retriever and those of its components: shards by the cluster, all else here."""
-    parts = tuple(_index(build, part, manifest, resources) for part in retriever.components)
+    parts = tuple(_index(build, part, manifest) for part in retriever.components)
     place = IndexFolder(index_folder(build.root, key_of_index(retriever, manifest)), parts)
     passages = passages_folder(build.root, manifest.passages_key) / PASSAGES_FILE
     image_root = build.image_root.resolve() if build.image_root and retriever.passage_images else None
     units = retriever.units(PassageTable(passages), place, image_root)
-    work = EmbeddingWork(retriever.spec, resources, build.root, _libraries(retriever), place, passages, image_root)
+    work = EmbeddingWork(
+        retriever.spec, build.resources, build.root, _libraries(retriever), place, passages, image_root
+    )
     _spread(work, units, EMBEDDING, "passages", build.progress)
     return build.index(retriever, manifest)
 

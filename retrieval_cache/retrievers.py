@@ -112,14 +112,17 @@ class DenseRetriever:
     # A pass over the index costs about as much as a hundred queries: it must serve many of them.
     query_block = 2048
 
-    def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
+    def __init__(self, spec: RetrieverSpec, encoder: Encoder, kept: Path | None = None) -> None:
+        """`kept` is the folder where vectors of queries are kept, if they are."""
         from retrieval_cache.dense import index as dense
         from retrieval_cache.dense import needs
+        from retrieval_cache.encoders.kept import KeptQueries
 
         self._dense, self._needs = dense, needs
         self.spec = spec
         self.encoder = encoder
         self._proved = False
+        self._searching = KeptQueries(encoder, spec, kept) if kept else encoder
         self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = encoder.libraries()
         self.search_libraries = {"faiss": version("faiss-cpu"), "numpy": np.__version__}
@@ -135,6 +138,7 @@ class DenseRetriever:
         return self._needs.seconds_to_search(self.encoder, queries, passages)
 
     def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
+        self._prove()
         return self._dense.embedding_shards(passages, self.encoder, index.path, image_root)
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
@@ -143,7 +147,7 @@ class DenseRetriever:
 
     def open(self, index: IndexFolder) -> Searcher:
         self._prove()
-        return self._dense.DenseIndex(index.path, self.encoder)
+        return self._dense.DenseIndex(index.path, self._searching)
 
     def _prove(self) -> None:
         """Once for a loaded model: does it give the vectors that it should?"""
@@ -162,15 +166,15 @@ class IvfRetriever:
 
     query_block = DenseRetriever.query_block
 
-    def __init__(self, spec: RetrieverSpec, encoder: Encoder) -> None:
+    def __init__(self, spec: RetrieverSpec, encoder: Encoder, kept: Path | None = None) -> None:
         from retrieval_cache.dense import index as dense
         from retrieval_cache.dense import ivf, needs
 
         self._dense, self._ivf, self._needs = dense, ivf, needs
         self.spec = spec
         self.encoder = encoder
-        kept = {name: value for name, value in spec.params.items() if name not in IVF_PARAMS}
-        self._exact = DenseRetriever(replace(spec, params={**kept, "index": "exact"}), encoder)
+        others = {name: value for name, value in spec.params.items() if name not in IVF_PARAMS}
+        self._exact = DenseRetriever(replace(spec, params={**others, "index": "exact"}), encoder, kept)
         self.components = (self._exact,)
         self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = {**self._exact.index_libraries, "faiss": version("faiss-cpu"), "numpy": np.__version__}
@@ -249,12 +253,14 @@ class HybridRetriever:
 
 @dataclass(frozen=True)
 class Resources:
-    """Where on this machine a build finds what its spec names.
+    """Where on this machine a build finds what its spec names, and what it keeps for others.
 
-    `model` is the folder of weights that are not named by a commit on the hub.
+    `model` is the folder of weights that are not named by a commit on the hub,
+    `kept` the one where vectors of queries are kept (None: they are not).
     """
 
     model: Path | None = None
+    kept: Path | None = None
 
 
 def make_retriever(spec: RetrieverSpec, resources: Resources = Resources()) -> Retriever:
@@ -275,7 +281,7 @@ def make_retriever(spec: RetrieverSpec, resources: Resources = Resources()) -> R
     if spec.name in _SPARSE:
         return _SPARSE[spec.name](mine)
     kind = IvfRetriever if mine.params["index"] == "ivf" else DenseRetriever
-    return kind(mine, _encoder(mine, resources))
+    return kind(mine, _encoder(mine, resources), resources.kept)
 
 
 def _encoder(spec: RetrieverSpec, resources: Resources) -> Encoder:

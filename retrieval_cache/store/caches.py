@@ -5,7 +5,7 @@
     <root>/hits/<dataset>/<setting>/<key>/hits.arrow, manifest.json
     <root>/hits/<dataset>/<setting>/<key>/passages.arrow   (of an export: those the hits use, and no others)
     <root>/hits/<dataset>/<setting>/current.json           (which was built last)
-    <root>/.locks/…, .known/sha256.json                    (of builds; nothing is lost with them)
+    <root>/.locks/…, .known/sha256.json, .vectors/…        (of builds; nothing is lost with them)
 
 `<key>` is the first 16 digits of a content key. meta.json and manifest.json
 are written last: a folder without one is a build that did not finish.
@@ -38,6 +38,9 @@ from retrieval_cache.store.manifest import Manifest
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 
 MANIFEST_FILE = "manifest.json"
+
+VECTORS = ".vectors"
+"""Folder of a cache root where vectors of queries are kept, see `encoders.kept`."""
 
 _KEY_FOLDER = re.compile(r"[0-9a-f]{16}")
 _REFETCH = "Delete it and build or fetch the cache again."

@@ -98,7 +98,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not {".locks", ".known"} & set(path.parts)
+        if path.is_file() and not {".locks", ".known", ".vectors"} & set(path.parts)
     }
 
 
