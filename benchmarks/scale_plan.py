@@ -266,7 +266,8 @@ encoders are bounded by tokenising and reading long before they reach such a rat
 {hours}
 
 Search is exact: {passes} passes over the index, each for {block:,} queries and each a unit of its own, so more than
-{passes} GPUs do not make it faster, and shared storage bounds it: at 64 GPUs it is the largest part for every retriever.
+{passes} GPUs do not make it faster, and shared storage bounds it: at 64 GPUs it is the largest part for every
+retriever.
 A local copy of the index on each node takes that bound away.
 
 {memory}
