@@ -9,6 +9,7 @@ M4ragError
 ├── TemplateError       a prompt template that is missing, broken or unreadable
 ├── ContextError        a stored context (oracle, caption) that is missing or empty
 ├── ResponsesError      a responses file for the replay model that cannot be used
+├── GradesError         grades of passages that cannot be read, or do not fit
 └── RunError            a run folder that cannot be reported
     │   (in metrics; each is a ValueError as well)
     ├── NoRecordsError      a figure over nothing: no records, or none that was scored
@@ -60,6 +61,10 @@ class ContextError(M4ragError):
 
 class ResponsesError(M4ragError):
     """A responses file for the replay model that cannot be used."""
+
+
+class GradesError(M4ragError):
+    """Grades of passages that cannot be read, or do not fit."""
 
 
 class RunError(M4ragError):

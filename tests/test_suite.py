@@ -222,6 +222,7 @@ LAYERS = [
     "answers",
     "open_ended",
     "records",
+    "grades",
     "intervals",
     "metrics",
     "cell",
