@@ -233,6 +233,7 @@ LAYERS = [
     "report",
     "demo",
     "cli_corpus",
+    "cli_encoder",
     "cli_cache",
     "cli",
 ]
