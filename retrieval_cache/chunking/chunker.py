@@ -85,8 +85,11 @@ class Chunker:
 
     def _additive(self, text: str, passage: Sequence[Unit]) -> bool:
         """Whether a passage has no more tokens than its units together."""
-        separates = self.tokenizer.separates
-        return self.tokenizer.additive and all(separates(text[a.end : b.start]) for a, b in itertools.pairwise(passage))
+        if not self.tokenizer.additive:
+            return False
+        # Nearly all gaps are one of a few, so few are asked about.
+        gaps = {text[a.end : b.start] for a, b in itertools.pairwise(passage)}
+        return all(map(self.tokenizer.separates, gaps))
 
     def _fits(self, text: str, passage: Sequence[Unit]) -> bool:
         return self.tokenizer.counts([text[passage[0].start : passage[-1].end]])[0] <= self.spec.max_tokens

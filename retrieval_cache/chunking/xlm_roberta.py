@@ -59,12 +59,17 @@ class XlmRobertaTokenizer:
             joined = _SPACES.sub(" ", joined)
         forms = joined.split("\n")
         encoded = self._model.encode([form.strip(" ") for form in forms])
-        return [self._count(text, form, ids) for text, form, ids in zip(texts, forms, encoded, strict=bool(texts))]
+        unknown = self._unknown
+        return [
+            self._count(text, form) if unknown in ids or not form or form[-1] == " " else len(ids)
+            for text, form, ids in zip(texts, forms, encoded, strict=bool(texts))
+        ]
 
-    def _count(self, text: str, form: str, ids: list[int]) -> int:
-        count = len(ids)
-        if self._unknown in ids:
-            count = self._with_unknown(form.strip(" "))
+    def _count(self, text: str, form: str) -> int:
+        """Tokens of a text with unknown characters, or that ends in white space or is nothing but that."""
+        pieces = self._model.encode(form.strip(" "), out_type=str)
+        # sentencepiece makes neighbouring unknown characters one piece; for the model each is one.
+        count = sum(len(piece) if self._model.piece_to_id(piece) == self._unknown else 1 for piece in pieces)
         if not form or form[-1] == " ":
             # A space at the end is a token of its own, and so is a text that normalises to nothing.
             return count + 1 if text.strip() else 0
@@ -73,11 +78,6 @@ class XlmRobertaTokenizer:
     def separates(self, gap: str) -> bool:
         """Whether `gap` parts words: the tokens on both sides then do not depend on each other."""
         return not self._spaces.isdisjoint(gap)
-
-    def _with_unknown(self, text: str) -> int:
-        """sentencepiece makes neighbouring unknown characters one piece; for the model each is one."""
-        pieces = self._model.encode(text, out_type=str)
-        return sum(len(piece) if self._model.piece_to_id(piece) == self._unknown else 1 for piece in pieces)
 
 
 class _Normal:
