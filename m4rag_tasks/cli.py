@@ -13,6 +13,7 @@ from m4rag_tasks.cli_cache import add_cache_verbs
 from m4rag_tasks.cli_cache.choose import resolve_all
 from m4rag_tasks.cli_corpus import add_corpus_verbs
 from m4rag_tasks.cli_encoder import add_encoder_verbs
+from m4rag_tasks.cli_judge import add_judge_verbs
 from m4rag_tasks.errors import DataError, M4ragError
 
 
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add_corpus_verbs(verbs)
     add_encoder_verbs(verbs)
     add_cache_verbs(verbs)
+    add_judge_verbs(verbs)
     _add_verbs_of_the_grid(verbs)
     return parser
 

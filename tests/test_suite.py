@@ -223,6 +223,7 @@ LAYERS = [
     "open_ended",
     "records",
     "grades",
+    "judging",
     "intervals",
     "metrics",
     "cell",
@@ -235,6 +236,7 @@ LAYERS = [
     "cli_corpus",
     "cli_encoder",
     "cli_cache",
+    "cli_judge",
     "cli",
 ]
 

@@ -1,0 +1,1 @@
+"""Judging: what a judge's answer says, and how far judges agree."""

@@ -1,0 +1,164 @@
+"""How far judges agree, with each other and with people: by pair and all together, by language. Pure.
+
+An item is a passage for a question. What is compared is every item that both judges (for Fleiss'
+kappa: all judges) graded. People's files rarely say the language or the image: these are taken
+from the other grades of the same question; where none knows the image, the question stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from m4rag_tasks.errors import GradesError
+from m4rag_tasks.grades import Grade, by_judge
+from m4rag_tasks.judging.kappa import DRAWS, Agreement, Grades, confusion, fleiss_kappa, weighted_kappa
+
+ALL = "all"
+UNKNOWN = "not known"
+
+Item = tuple[str, str]  # question id, passage id
+
+
+@dataclass(frozen=True)
+class PairAgreement:
+    """Two judges on the items that both graded in a language, or `ALL`.
+
+    `equal` and `near` are the shares of items with the same grade, and at most one grade apart;
+    `means` the mean grade of each; `confusion[i][j]` counts the items with grade i + 1 from the
+    first judge and j + 1 from the second. Without items the figures are None.
+    """
+
+    first: str
+    second: str
+    language: str
+    kappa: Agreement
+    equal: float | None
+    near: float | None
+    means: tuple[float, float] | None
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class AgreementOfAll:
+    """Fleiss' kappa of all judges, on the items that all of them graded in a language, or `ALL`."""
+
+    language: str
+    kappa: Agreement
+
+
+@dataclass(frozen=True)
+class JudgeFacts:
+    """One judge's grades: how many, how many answers named none, and how many items it graded differently again."""
+
+    judge: str
+    graded: int
+    invalid: int
+    contradicted: int
+
+
+@dataclass(frozen=True)
+class AgreementReport:
+    """Everything `m4rag judge agreement` shows; kappas by language, `ALL` first."""
+
+    judges: tuple[JudgeFacts, ...]
+    pairs: tuple[PairAgreement, ...]
+    fleiss: tuple[AgreementOfAll, ...]
+
+
+def agreement(grades: Sequence[Grade], seed: int = 0, draws: int = DRAWS) -> AgreementReport:
+    """Compare all judges. Raises `GradesError` where there are fewer than two, or no two graded the same item."""
+    named = by_judge(grades)
+    if len(named) < 2:
+        raise GradesError(
+            f"Agreement needs two judges, and these grades are of one: {''.join(named)}. Name further grades files."
+        )
+    first_grades = {judge: _first_grades(own) for judge, own in named.items()}
+    table = _Table(grades)
+    pairs = tuple(
+        pair for one, other in combinations(named, 2) for pair in _pair(one, other, first_grades, table, seed, draws)
+    )
+    if not any(pair.kappa.items for pair in pairs):
+        raise GradesError(
+            "No two judges graded the same passage for the same question. Check that the ids are of one data set "
+            "and of one retrieval cache."
+        )
+    facts = tuple(_facts(judge, own) for judge, own in named.items())
+    return AgreementReport(facts, pairs, tuple(_fleiss(list(first_grades.values()), table, seed, draws)))
+
+
+class _Table:
+    """What is known of questions, from all grades: language and image."""
+
+    def __init__(self, grades: Iterable[Grade]) -> None:
+        self._languages: dict[str, str] = {}
+        self._images: dict[str, tuple[str | None, str]] = {}
+        for grade in grades:
+            if grade.language:
+                self._languages.setdefault(grade.question_id, grade.language)
+            if grade.image_id:
+                self._images.setdefault(grade.question_id, (grade.dataset, grade.image_id))
+
+    def by_language(self, items: Sequence[Item]) -> dict[str, list[Item]]:
+        """The items, all of them first, then by language in alphabetical order."""
+        parts: dict[str, list[Item]] = {}
+        for item in items:
+            parts.setdefault(self._languages.get(item[0], UNKNOWN), []).append(item)
+        return {ALL: list(items), **dict(sorted(parts.items()))}
+
+    def images(self, items: Sequence[Item]) -> Grades:
+        """The number of each item's image."""
+        numbers: dict[tuple[str | None, str], int] = {}
+        return np.array(
+            [numbers.setdefault(self._images.get(item[0], (None, item[0])), len(numbers)) for item in items],
+            dtype=np.intp,
+        )
+
+
+def _first_grades(grades: Iterable[Grade]) -> dict[Item, int]:
+    """One judge's grade of each item: its first, where it graded the item in several settings."""
+    found: dict[Item, int] = {}
+    for grade in grades:
+        if grade.grade is not None:
+            found.setdefault((grade.question_id, grade.passage_id), grade.grade)
+    return found
+
+
+def _facts(judge: str, grades: Sequence[Grade]) -> JudgeFacts:
+    given: dict[Item, set[int]] = {}
+    for grade in grades:
+        if grade.grade is not None:
+            given.setdefault((grade.question_id, grade.passage_id), set()).add(grade.grade)
+    invalid = sum(grade.grade is None for grade in grades)
+    return JudgeFacts(judge, len(given), invalid, sum(len(values) > 1 for values in given.values()))
+
+
+def _pair(
+    one: str, other: str, given: Mapping[str, Mapping[Item, int]], table: _Table, seed: int, draws: int
+) -> list[PairAgreement]:
+    common = [item for item in given[one] if item in given[other]]
+    if not common:
+        return [PairAgreement(one, other, ALL, Agreement(None, None, None, 0, 0), None, None, None, ())]
+    found = []
+    for language, items in table.by_language(common).items():
+        first, second = (np.array([given[judge][item] for item in items], dtype=np.intp) for judge in (one, other))
+        apart = np.abs(first - second)
+        kappa = weighted_kappa(first, second, table.images(items), seed, draws)
+        counts = tuple(map(tuple, confusion(first, second).tolist()))
+        means = float(first.mean()), float(second.mean())
+        shares = float((apart == 0).mean()), float((apart <= 1).mean())
+        found.append(PairAgreement(one, other, language, kappa, *shares, means, counts))
+    return found
+
+
+def _fleiss(given: Sequence[Mapping[Item, int]], table: _Table, seed: int, draws: int) -> Iterable[AgreementOfAll]:
+    common = [item for item in given[0] if all(item in other for other in given[1:])]
+    if not common:
+        yield AgreementOfAll(ALL, Agreement(None, None, None, 0, 0))
+        return
+    for language, items in table.by_language(common).items():
+        grades = np.array([[own[item] for own in given] for item in items], dtype=np.intp)
+        yield AgreementOfAll(language, fleiss_kappa(grades, table.images(items), seed, draws))
