@@ -1,9 +1,10 @@
-"""The few axes of the grid that need code: settings, variants, data sets."""
+"""The few axes of the grid that need code: settings, writing, variants, data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 TOP_K = 5
 """Passages shown with each question, in every retrieval setting (paper, section 4)."""
@@ -24,6 +25,29 @@ class Setting:
     query: str | None = None
     retriever: str | None = None
 
+    work: ClassVar[str] = "answer"
+    """What the model does in such a task: "answer" the question, or "write" a text about it."""
+
+
+@dataclass(frozen=True)
+class Writing(Setting):
+    """A text that a model writes about each question, to become a context set (`contexts`).
+
+    `makes` is the kind of that set. `asked` is the wording in which the question is shown,
+    where the data set has two: "" as the variant asks it. `told` are the things that the
+    prompt says beside the question: "country", "answer" (the right one), "oracle" and
+    "caption" (of the context sets in use). `language`: "en", "local" (the question's), or
+    "captions" (the data set's `captions`). `pictured`: whether the picture is needed.
+    """
+
+    makes: str = ""
+    asked: str = ""
+    told: tuple[str, ...] = ()
+    language: str = "en"
+    pictured: bool = True
+
+    work: ClassVar[str] = "write"
+
 
 SETTINGS: dict[str, Setting] = {
     setting.name: setting
@@ -42,6 +66,36 @@ SETTINGS: dict[str, Setting] = {
         Setting("textrag_question_hybrid", "Hybrid, question", "passages", "question", "hybrid"),
     )
 }
+
+WRITING: dict[str, Writing] = {
+    writing.name: writing
+    for writing in (
+        Writing("make_caption", "Captions", "none", makes="caption", asked="en", language="captions"),
+        Writing("make_oracle", "Oracle contexts", "none", makes="oracle", asked="en", told=("country", "answer")),
+        Writing(
+            "make_oracle_translation",
+            "Oracle contexts, translated",
+            "none",
+            makes="oracle_local",
+            told=("oracle",),
+            language="local",
+            pictured=False,
+        ),
+        Writing(
+            "make_queries",
+            "Search queries for a corpus",
+            "none",
+            makes="queries",
+            told=("country", "answer", "caption"),
+            language="local",
+        ),
+    )
+}
+"""Captions and oracle contexts as in the paper, section 3.3, and its program: English prompts, and
+of CVQA the English wording. Queries as its program makes them, in the question's language and in English."""
+
+WORK: dict[str, Setting] = {**SETTINGS, **WRITING}
+"""All that stands in a task's name where a setting does."""
 
 PAPER_SETTINGS = ("norag", "oracle", "textrag_oracle", "textrag_caption", "mmrag", "mmrag_b3")
 
@@ -92,6 +146,8 @@ class Dataset:
     `languages.toml` has its names for varieties. `parts` are the hub configurations that
     together make the test set; `local` are their paths, without suffix, below `M4RAG_DATA`.
     `stand_ins` replaces a setting's default retriever where that one cannot serve.
+    `writing` are its writing tasks by variant, `captions` the language of its captions:
+    "en", or "local", the question's.
     """
 
     key: str
@@ -104,11 +160,17 @@ class Dataset:
     hub_id: str | None = None
     parts: tuple[str | None, ...] = (None,)
     stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
+    writing: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    captions: str = "en"
 
     @property
     def asks_in_english(self) -> bool:
         """Whether every question is asked a second time, in English."""
         return "en" in self.settings
+
+    def has(self, name: str, variant: str) -> bool:
+        """Whether there are tasks of this setting or writing in this variant."""
+        return name in self.settings.get(variant, ()) or name in self.writing.get(variant, ())
 
     def retriever(self, setting: Setting) -> str | None:
         """The default retriever of a setting on this data set; None where nothing is searched."""
@@ -123,6 +185,8 @@ def _worldcuisines(key: str, title: str, split: str) -> Dataset:
         codes="wc",
         split=split,
         settings={"": tuple(SETTINGS), "oe": tuple(SETTINGS), **_RQ3},
+        # Its oracle contexts are the dishes' texts in the knowledge base: nobody has to write them.
+        writing={"": ("make_caption", "make_oracle_translation", "make_queries")},
         hub_id="worldcuisines/vqa-v1.1",
         parts=("task1", "task2"),
         local=(f"worldcuisines/{split}_task1", f"worldcuisines/{split}_task2"),
@@ -139,6 +203,8 @@ DATASETS: dict[str, Dataset] = {
             codes="mini",
             split="test",
             settings={"": _MINI_SETTINGS},
+            writing={"": ("make_caption", "make_queries")},
+            captions="local",
             local=("questions",),
             # The bundled floor: nothing to download, runs anywhere.
             stand_ins={"mme5": "pixel"},
@@ -150,6 +216,7 @@ DATASETS: dict[str, Dataset] = {
             codes="cvqa",
             split="test",
             settings={"": tuple(SETTINGS), "en": tuple(SETTINGS), **_RQ3},
+            writing={"": tuple(WRITING), "en": ("make_queries",)},
             hub_id="davidanugraha/cvqa",
             local=("cvqa/test",),
         ),

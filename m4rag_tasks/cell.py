@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from m4rag_tasks import contexts, datasets, images, prompts, records, retrieval, rows, sources
 from m4rag_tasks.records import Record
 from m4rag_tasks.rows import Doc, Row
-from m4rag_tasks.suite import DATASETS, SETTINGS, VARIANTS, Dataset, Language, Setting, Task, Variant, language
+from m4rag_tasks.suite import Dataset, Language, Setting, Task, Variant, language
 from retrieval_cache import Cache, RetrievedPassage
 
 
@@ -23,14 +24,18 @@ class Cell:
     setting: Setting
     variant: Variant
 
-    @classmethod
-    def of(cls, dataset: str, setting: str, variant: str = "") -> Cell:
-        """The cell with these names. A `KeyError` names the one that does not exist."""
-        return cls(DATASETS[dataset], SETTINGS[setting], VARIANTS[variant])
+    @property
+    def asked(self) -> str:
+        """The wording in which questions are shown."""
+        return self.variant.asked
 
     def row(self, doc: Doc) -> Row:
-        """The question as this variant asks it."""
-        return rows.row(self.dataset, doc, self.variant.asked)
+        """The question as it is asked here."""
+        return rows.row(self.dataset, doc, self.asked)
+
+    def record_id(self, doc: Doc) -> str:
+        """The id under which what the model says is recorded. Never raises."""
+        return rows.question_id(self.dataset, doc, self.asked)
 
     def template(self, variety: Language) -> str:
         """Whose words the prompt is made of when a variety is asked."""
@@ -48,6 +53,12 @@ class Cell:
         return "oracle_local" if self.variant.context == "local" else "oracle"
 
     @property
+    def context_kinds(self) -> list[str]:
+        """The kinds of all context sets that are read: shown, or searched with."""
+        # What is searched with is compared with what the hits were made from, so it is needed too.
+        return sorted({self.context_kind, self.setting.query} & {"oracle", "oracle_local", "caption"})
+
+    @property
     def cache(self) -> Cache | None:
         """The opened retrieval cache, the same until the next `check`; None where nothing is searched."""
         return retrieval.cache_in_use(self.dataset.key, self.setting.name) if self.setting.retriever else None
@@ -62,8 +73,7 @@ class Cell:
         sources.source(self.dataset)
         # Any row will do: the first render of a template tries it in all its shapes.
         prompts.render(self.variant.kind, self.template(variety), question="-", options=["-"])
-        # What is searched with is compared with what the hits were made from, so it is needed too.
-        for kind in {self.context_kind, self.setting.query} & {"oracle", "oracle_local", "caption"}:
+        for kind in self.context_kinds:
             contexts.check(self.dataset, kind)
         if self.setting.retriever:
             retrieval.open_cache(self.dataset.key, self.setting.name)
@@ -79,6 +89,15 @@ class Cell:
             passages=[prompts.ShownPassage(hit.title, hit.text) for hit in self.hits(row)],
             context=contexts.context(self.dataset, kind, row) if kind else None,
         )
+
+    def target(self, doc: Doc) -> str:
+        """What the harness logs as the right answer."""
+        row = self.row(doc)
+        return row.answer if self.variant.kind == "open_ended" else str(row.gold)
+
+    def metrics_of(self, record: Record) -> dict[str, Any]:
+        """A value for each metric of the base."""
+        return records.metrics_of(record, self.variant.kind)
 
     def record(self, doc: Doc, answer: str) -> Record:
         """Everything a report needs to know of one answered question; see `records`."""

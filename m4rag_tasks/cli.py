@@ -46,7 +46,7 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def tasks(options: argparse.Namespace) -> int:
-    chosen = suite.select(options.dataset, options.setting, options.language, options.variant)
+    chosen = suite.select(options.dataset, options.setting, options.language, options.variant, options.work)
     if options.groups:
         leaves = {task.name for task in chosen}
         names = [name for name in suite.groups() if leaves.issuperset(task.name for task in suite.resolve(name))]
@@ -171,6 +171,11 @@ def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentPa
     verb.add_argument("--setting")
     verb.add_argument(
         "--variant", help='how a task differs from the plain one: oe, en, enprompt, …; "" is the plain one'
+    )
+    verb.add_argument(
+        "--work",
+        choices=("answer", "write", "any"),
+        help="tasks that answer (default), or that write contexts: captions, oracle contexts, queries",
     )
     verb.add_argument("--language", help="a variety, or a language with all its varieties")
     verb.add_argument("--groups", action="store_true", help="the groups that hold nothing but such tasks")

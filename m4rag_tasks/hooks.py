@@ -3,7 +3,7 @@
 A YAML can name a function but not bind an argument to it, so names carry the
 axes: `!function m4rag_tasks.hooks.docs__mini__am` is `docs` for data set "mini"
 and language "am" (module `__getattr__`, PEP 562). The plain variant is left out of
-names. In the order the harness calls them:
+names; in the place of a setting may stand what is written. In the order the harness calls them:
 
     dataset_path__<dataset>, dataset_name__…, dataset_kwargs__…    where the rows are (values)
     metadata__<dataset>__<setting>[__<variant>]__<language>   provenance (a value); checks cache and template
@@ -12,7 +12,7 @@ names. In the order the harness calls them:
     image__<dataset>                                 doc_to_visual
     target__<dataset>__<setting>[__<variant>]        doc_to_target
     score__<dataset>__<setting>[__<variant>]         process_results: the record
-    mean_score, mean, total                          aggregations
+    mean_score, share_written, mean, total           aggregations
 
 The harness retries whatever raises an Exception here, for seconds, and then hides
 it in a RetryError. So errors meant for people leave as SystemExit (`stop`), before
@@ -28,8 +28,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from m4rag_tasks import contexts, datasets, images, records, rows, sources
-from m4rag_tasks.cell import Cell
+from m4rag_tasks import contexts, datasets, images, sources
+from m4rag_tasks.cells import cell as cell_named
 from m4rag_tasks.errors import M4ragError, UnknownNameError
 from m4rag_tasks.records import Record
 from m4rag_tasks.rows import Doc
@@ -85,7 +85,7 @@ def _load(dataset: str) -> sources.Source:
 def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[str, Any]:
     """Provenance of a task, kept in its results; part of the harness's response-cache key."""
     *variant, code = variant_and_language
-    cell = Cell.of(dataset, setting, *variant)
+    cell = cell_named(dataset, setting, *variant)
     variety = language(code)
     cell.check(variety)
     manifest = cell.cache.manifest if cell.cache else None
@@ -101,6 +101,13 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
         # Neither the pictures nor whether they are blanks shows in a prompt.
         "images": images.summary(cell.dataset, found),
         "context": contexts.context_digest(cell.dataset, kind) if kind else None,
+        "contexts": {
+            kind: {
+                "name": contexts.context_name(cell.dataset, kind),
+                "sha256": contexts.context_digest(cell.dataset, kind),
+            }
+            for kind in cell.context_kinds
+        },
         "retriever": manifest.retriever.name if manifest else None,
         # The key says what the hits were made from, the checksum which bytes they are: vectors
         # may differ in their last digit from one kind of CPU to another.
@@ -129,7 +136,7 @@ def _docs(dataset: str, code: str) -> Callable[[Any], Any]:
 
 
 def _prompt(*axes: str) -> Callable[..., str]:
-    cell = Cell.of(*axes)
+    cell = cell_named(*axes)
 
     @stop
     def prompt(doc: Doc, lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
@@ -148,22 +155,20 @@ def _image(dataset: str) -> Callable[[Doc], list[Any]]:
     return image
 
 
+def no_image(doc: Doc) -> list[Any]:
+    """`doc_to_visual` of tasks that look at no picture."""
+    return []
+
+
 def _target(*axes: str) -> Callable[[Doc], str]:
-    cell = Cell.of(*axes)
-
-    @stop
-    def target(doc: Doc) -> str:
-        row = cell.row(doc)
-        return row.answer if cell.variant.kind == "open_ended" else str(row.gold)
-
-    return target
+    return stop(cell_named(*axes).target)
 
 
 # --- scoring ----------------------------------------------------------------
 
 
 def _score(*axes: str) -> Callable[[Doc, Sequence[str]], dict[str, Any]]:
-    cell = Cell.of(*axes)
+    cell = cell_named(*axes)
 
     def score(doc: Doc, results: Sequence[str]) -> dict[str, Any]:
         answer = results[0] if results and isinstance(results[0], str) else ""
@@ -172,10 +177,10 @@ def _score(*axes: str) -> Callable[[Doc, Sequence[str]], dict[str, Any]]:
         except Exception as error:
             # Whatever changed under the run's feet (a picture, the cache): raising here would make the
             # harness drop every answer. The question goes unscored, and the task visibly incomplete.
-            name = rows.question_id(cell.dataset, doc, cell.variant.asked)
+            name = cell.record_id(doc)
             logger.exception("question %s cannot be scored", name)
             record = {"question_id": name, "parse": "unscored", "fault": str(error)}
-        return records.metrics_of(record, cell.variant.kind)
+        return cell.metrics_of(record)
 
     return score
 
@@ -198,6 +203,11 @@ def mean_score(answered: Sequence[Record]) -> float:
     if repeated:
         logger.error("%d questions were answered more than once: the task has no accuracy.", repeated)
     return math.nan if failed or repeated else mean([record["score"] for record in answered])
+
+
+def share_written(written: Sequence[Record]) -> float:
+    """Share of the questions whose text is there and looks whole; those of failed requests count among the rest."""
+    return mean([float(record.get("finish") == "ended") for record in written])
 
 
 def mean(values: Sequence[float]) -> float:

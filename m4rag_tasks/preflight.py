@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tqdm import tqdm
 
 from m4rag_tasks import datasets, images, retrieval, sources, suite
-from m4rag_tasks.cell import Cell
+from m4rag_tasks.cells import cell_of
 from m4rag_tasks.errors import DataError, M4ragError, UnknownNameError
 from m4rag_tasks.suite import Dataset, Language, Task
 from retrieval_cache import CacheError, verify
@@ -99,11 +99,11 @@ class _Look:
         return found
 
     def _task(self, task: Task) -> None:
-        cell = Cell(task.dataset, task.setting, task.variant)
+        cell = cell_of(task)
         cell.check(task.language)
         self._once(_load_parts, task.dataset)
         rows = self._once(_rows, task.dataset, task.language)
-        self._once(self._look_at_options, task.dataset, task.language, task.variant.asked)
+        self._once(self._look_at_options, task.dataset, task.language, cell.asked)
         if "food_id" in rows.column_names:
             self._once(datasets.knowledge_base, task.dataset)
         if self.thorough:

@@ -2,7 +2,8 @@
 
 `render` fills `<kind>.jinja`, which extends `prompt.jinja`, with the words of
 `<language>.jinja` and the data of one row. Questions, options and passages are data:
-they are put into the prompt, never read as template code. A file is found in the
+they are put into the prompt, never read as template code. `instruct` fills a template that stands
+alone, in English whatever the language: what models that write are told. A file is found in the
 folders of `search_also` (varieties kept outside this repository); first in
 `templates_dir()`. Every file is read once per process; change a file and start a new one.
 """
@@ -74,6 +75,22 @@ def render(
     )
 
 
+def instruct(name: str, **data: str) -> str:
+    """The instruction `<name>.jinja` filled with `data`. Raises TemplateError if it cannot be used."""
+    if _role(name) is not None:
+        raise TemplateError(f"{_file(name, 'template')[0]}: this is no instruction, for it extends another template.")
+    try:
+        return _environment().get_template(f"{name}.jinja").render(data).strip()
+    except jinja2.TemplateError as error:
+        raise _explained(error, _file(name, "template")[0]) from error
+
+
+@cache
+def instruction_digest(name: str) -> str:
+    """SHA-256 over the bytes of an instruction's file, in hexadecimal."""
+    return hashlib.sha256(_file(name, "template")[1]).hexdigest()
+
+
 def search_also(folders: Sequence[Path]) -> None:
     """Search these folders too, in this order, and forget those named before.
 
@@ -81,7 +98,7 @@ def search_also(folders: Sequence[Path]) -> None:
     a folder. One may have no templates, or not exist: it may be there for other files.
     """
     _outside[:] = [Path(folder) for folder in folders]
-    for cached in (template_digest, words, _checked_template, _environment, _file):
+    for cached in (template_digest, instruction_digest, words, _checked_template, _environment, _file):
         cached.cache_clear()
 
 

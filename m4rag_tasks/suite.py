@@ -1,4 +1,4 @@
-"""The grid of the suite: data sets × settings × variants × language varieties.
+"""The grid of the suite: data sets × settings (or writing) × variants × language varieties.
 
 Everything that names a task comes from here: the generator writes one YAML per
 `Task`, the hooks look their task up, the command line filters the same list.
@@ -19,9 +19,12 @@ from m4rag_tasks.axes import (
     SETTINGS,
     TOP_K,
     VARIANTS,
+    WORK,
+    WRITING,
     Dataset,
     Setting,
     Variant,
+    Writing,
 )
 from m4rag_tasks.errors import GridError, unknown
 from m4rag_tasks.languages import (
@@ -42,11 +45,14 @@ __all__ = [
     "TASKS_FOLDER",
     "TOP_K",
     "VARIANTS",
+    "WORK",
+    "WRITING",
     "Dataset",
     "Language",
     "Setting",
     "Task",
     "Variant",
+    "Writing",
     "add_outside",
     "all_tasks",
     "family_name",
@@ -84,6 +90,11 @@ class Task:
         return f"{self.family}_{self.language.code}"
 
     @property
+    def kind(self) -> str:
+        """How what the model says is read and counted: the prompt kind of a question, else what it does."""
+        return self.variant.kind if self.setting.work == "answer" else self.setting.work
+
+    @property
     def template(self) -> str:
         """Whose words the prompt is made of."""
         return "en" if self.variant.prompt == "en" else self.language.template
@@ -92,13 +103,13 @@ class Task:
     def group(self) -> str:
         """The group over all languages that this leaf counts in."""
         # Where questions are asked twice, the bare name is the group over both ways of asking.
-        asked_twice = self.dataset.asks_in_english and self.variant is PLAIN
+        asked_twice = self.variant is PLAIN and self.dataset.has(self.setting.name, "en")
         return f"{self.family}_local" if asked_twice else self.family
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Every group that lists this leaf: over all languages, over its language, over its resource class."""
-        if self.variant.prompt != "local" or self.variant.context != "given":
+        if self.variant.prompt != "local" or self.variant.context != "given" or self.setting.work != "answer":
             return (self.group,)
         # A name stands for one thing: where a variety or a variant is called so, the language has no group.
         taken = self.language.language in {*own_codes(self.dataset).values(), *VARIANTS}
@@ -113,13 +124,13 @@ def family_name(dataset: str, setting: str, variant: str = "") -> str:
 
 @functools.cache
 def all_tasks() -> dict[str, Task]:
-    """Every leaf of the grid by task name: data set, setting, variant, language."""
+    """Every leaf of the grid by task name: data set, setting or writing, variant, language."""
     grid = (
-        Task(dataset, setting, VARIANTS[variant], languages()[code])
+        Task(dataset, setting, variant, languages()[code])
         for dataset in DATASETS.values()
-        for setting in SETTINGS.values()
-        for variant, settings in dataset.settings.items()
-        if setting.name in settings
+        for setting in WORK.values()
+        for variant in VARIANTS.values()
+        if dataset.has(setting.name, variant.name)
         for code in own_codes(dataset).values()
     )
     found: dict[str, Task] = {}
@@ -138,8 +149,8 @@ def groups() -> dict[str, tuple[str, ...]]:
         found[f"m4rag_{dataset.key}"] = list(
             dict.fromkeys(family_name(dataset.key, name) for name in dataset.settings[""])
         )
-        if dataset.asks_in_english:
-            for name in dataset.settings["en"]:
+        for name in WORK:
+            if dataset.has(name, "en"):
                 family = family_name(dataset.key, name)
                 found[family] = [f"{family}_local", f"{family}_en"]
     for task in all_tasks().values():
@@ -154,26 +165,33 @@ def tag(group: str) -> str:
 
 
 def select(
-    dataset: str | None = None, setting: str | None = None, language: str | None = None, variant: str | None = None
+    dataset: str | None = None,
+    setting: str | None = None,
+    language: str | None = None,
+    variant: str | None = None,
+    work: str | None = None,
 ) -> list[Task]:
     """The leaves that match all the given axes; `variant` "" is the plain one.
 
-    `language` may also be a language that several varieties belong to.
+    `language` may also be a language that several varieties belong to. `work`: "answer",
+    "write", or "any"; by default what `setting` is, else "answer".
     Unknown axis values raise `UnknownNameError`.
     """
     merged = {variety.language for variety in languages().values()}
     for kind, value, known in (
         ("data set", dataset, DATASETS),
-        ("setting", setting, SETTINGS),
+        ("setting", setting, WORK),
         ("language", language, {**languages(), **dict.fromkeys(merged)}),
         ("variant", variant, VARIANTS),
     ):
         if value is not None and value not in known:
             raise unknown(kind, value, known)
+    work = work or (WORK[setting].work if setting else "answer")
     return [
         task
         for task in all_tasks().values()
-        if dataset in (None, task.dataset.key)
+        if work in ("any", task.setting.work)
+        and dataset in (None, task.dataset.key)
         and setting in (None, task.setting.name)
         and language in (None, task.language.code, task.language.language)
         and variant in (None, task.variant.name)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from m4rag_tasks import images, preflight, prompts, retrieval, suite
-from m4rag_tasks.cell import Cell
+from m4rag_tasks.cells import cell as cell_named
 from m4rag_tasks.cli import main
 from retrieval_cache import CacheError
 from retrieval_cache.corpus import known
@@ -180,7 +180,7 @@ def test_a_corpus_is_not_read_where_nothing_was_ever_built(monkeypatch):
 
 def test_the_last_build_is_read_at_the_next_start_and_a_run_keeps_the_one_it_began_with(tmp_path, monkeypatch):
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path))
-    cell = Cell.of("mini", "textrag_caption_bm25")
+    cell = cell_named("mini", "textrag_caption_bm25")
     retrievers = []
     for more in ([], ["--retriever", "pixel"]):
         assert main([*BUILD, *more]) == 0

@@ -5,7 +5,7 @@ Any published run can so be scored through the same path as a live model:
     lmms-eval --model m4rag_replay --model_args responses=FILE --tasks m4rag_wc_norag …
 
 The file is JSONL or Parquet with a question id (`question_id` or `ID`) and a text
-(`response` or `prediction`) in each row. Ids are the same in every setting, so each
+(`response`, `prediction`, or `text` as in context sets) in each row. Ids are the same in every setting, so each
 setting has a file and a run of its own; `name=Pangea-7B` says in each whose answers
 they are, and the report puts runs of one name together.
 """
@@ -20,13 +20,14 @@ from typing import Any
 
 from lmms_eval.api.instance import Instance
 
-from m4rag_tasks import rows, suite
+from m4rag_tasks import suite
+from m4rag_tasks.cells import cell_of
 from m4rag_tasks.errors import ResponsesError, UnknownNameError
 from m4rag_tasks.hooks import stop
 from m4rag_tasks.models.text_only import TextOnlyModel
 
 ID_COLUMNS = ("question_id", "ID")
-TEXT_COLUMNS = ("response", "prediction")
+TEXT_COLUMNS = ("response", "prediction", "text")
 
 
 class Replay(TextOnlyModel):
@@ -64,7 +65,7 @@ class Replay(TextOnlyModel):
             ours = self._ours(task)
         except UnknownNameError as error:
             raise ResponsesError(f"m4rag_replay answers m4rag tasks only, and {task!r} is none.") from error
-        return rows.question_id(ours.dataset, self.task_dict[task][split][doc_id], ours.variant.asked)
+        return cell_of(ours).record_id(self.task_dict[task][split][doc_id])
 
     @staticmethod
     @functools.cache

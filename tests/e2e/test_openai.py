@@ -17,13 +17,13 @@ from harness import results, run_lmms_eval, samples
 from PIL import Image, ImageChops
 
 from m4rag_tasks import datasets, suite
-from m4rag_tasks.cell import Cell
+from m4rag_tasks.cells import cell as cell_named
 from m4rag_tasks.rows import Row
 from m4rag_tasks.sources import MINI_FOLDER
 
 pytestmark = pytest.mark.e2e
 
-MINI, NORAG = suite.DATASETS["mini"], Cell.of("mini", "norag")
+MINI, NORAG = suite.DATASETS["mini"], cell_named("mini", "norag")
 GROUP, BROKEN = "m4rag_mini_norag", "m4rag_mini_norag_en"
 # The first three questions are about one picture, the fourth about another.
 LIMIT = 4

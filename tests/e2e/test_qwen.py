@@ -11,7 +11,7 @@ from harness import results, run_lmms_eval, samples
 from PIL import Image
 
 from m4rag_tasks import datasets, hooks, images, prompts, retrieval, rows, suite
-from m4rag_tasks.cell import Cell
+from m4rag_tasks.cells import cell as cell_named
 from m4rag_tasks.sources import MINI_FOLDER
 
 from . import tiny_models, watch_processor
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 LANGUAGE = "am"
 TASK = f"m4rag_mini_mmrag_{LANGUAGE}"
 MINI, MMRAG = suite.DATASETS["mini"], suite.SETTINGS["mmrag"]
-CELL = Cell.of("mini", "mmrag")
+CELL = cell_named("mini", "mmrag")
 # The first three questions are about one picture, the fourth about another.
 LIMIT = 4
 
