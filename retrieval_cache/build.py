@@ -20,6 +20,7 @@ from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
+from retrieval_cache.dense.donors import begun_with, facts_of_donor
 from retrieval_cache.dense.embed import EMBEDDING
 from retrieval_cache.estimate import WORTH_SAYING, duration, refuse_what_cannot_fit
 from retrieval_cache.files import (
@@ -264,10 +265,14 @@ class Build:
             passages = self._open_passages(manifest)
             if not units:
                 announce(passages)
-            return retriever.build(passages, index, image_root), {}
+            names = retriever.build(passages, index, image_root)
+            embedder = retriever.embedder
+            return names, facts_of_donor(index.path, embedder, manifest.passages_key) if embedder else {}
 
         if units:
             announce(self._open_passages(manifest))
+            if retriever.embedder and (donors := begun_with(index.path)):
+                self.progress(f"index: what {len(donors):,} other indexes of {retriever.spec.name} hold is taken over")
             share_units(units, self.root, EMBEDDING, "passages", self.progress)
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index

@@ -38,8 +38,9 @@ class Retriever(Protocol):
     `components` are retrievers whose indexes this one searches beside, or instead of, its own; they are made
     before it and shared with whoever else needs them. `uses_images` says whether pictures of queries shape the
     result, `passage_images` whether those of passages do, too; `index_libraries` and `search_libraries` are the
-    versions that shape the index and the hits. `query_block` is how many queries a search should get at once; it
-    never shapes the hits.
+    versions that shape the index and the hits. `embedder` is the key of what makes the vectors of passages, where
+    indexes with the same may take them from each other, else None. `query_block` is how many queries a search
+    should get at once; it never shapes the hits.
     """
 
     spec: RetrieverSpec
@@ -48,6 +49,7 @@ class Retriever(Protocol):
     passage_images: bool
     index_libraries: Mapping[str, str]
     search_libraries: Mapping[str, str]
+    embedder: str | None
     query_block: int
 
     def plan(self, passages: int) -> str:

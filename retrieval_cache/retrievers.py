@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +19,15 @@ from retrieval_cache.specs import HYBRID, IVF_PARAMS, MODELS, components, defaul
 from retrieval_cache.store.passages import PassageTable
 from retrieval_cache.units import Unit
 
+if TYPE_CHECKING:
+    from retrieval_cache.dense.donors import Lender
+
 
 class Bm25Retriever:
     """`bm25.Bm25Index` behind the retriever interface."""
 
     components = ()
+    embedder = None
     uses_images = False
     passage_images = False
     query_block = 2048
@@ -65,6 +70,7 @@ class Bm25ReferenceRetriever:
     """`reference.ReferenceIndex`, which is rank_bm25, behind the retriever interface."""
 
     components = ()
+    embedder = None
     uses_images = False
     passage_images = False
     query_block = 256
@@ -114,17 +120,18 @@ class DenseRetriever:
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder, kept: Path | None = None) -> None:
         """`kept` is the folder where vectors of queries are kept, if they are."""
+        from retrieval_cache.dense import donors, needs
         from retrieval_cache.dense import index as dense
-        from retrieval_cache.dense import needs
         from retrieval_cache.encoders.kept import KeptQueries
 
-        self._dense, self._needs = dense, needs
+        self._dense, self._needs, self._donors = dense, needs, donors
         self.spec = spec
         self.encoder = encoder
         self._proved = False
         self._searching = KeptQueries(encoder, spec, kept) if kept else encoder
         self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = encoder.libraries()
+        self.embedder = None if self.passage_images else donors.embedder_key(spec, self.index_libraries)
         self.search_libraries = {"faiss": version("faiss-cpu"), "numpy": np.__version__}
 
     def plan(self, passages: int) -> str:
@@ -139,15 +146,19 @@ class DenseRetriever:
 
     def units(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Sequence[Unit]:
         self._prove()
-        return self._dense.embedding_shards(passages, self.encoder, index.path, image_root)
+        return self._dense.embedding_shards(passages, self.encoder, index.path, image_root, self._lender(index))
 
     def build(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> list[str]:
         self._prove()
-        return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root)
+        return self._dense.DenseIndex.build(passages, self.encoder, index.path, image_root, self._lender(index))
 
     def open(self, index: IndexFolder) -> Searcher:
         self._prove()
         return self._dense.DenseIndex(index.path, self._searching)
+
+    def _lender(self, index: IndexFolder) -> Lender | None:
+        donors = self._donors.choose_donors(index.path, self.embedder) if self.embedder else ()
+        return self._donors.Lender(donors, self.spec.params) if donors else None
 
     def _prove(self) -> None:
         """Once for a loaded model: does it give the vectors that it should?"""
@@ -164,6 +175,7 @@ class DenseRetriever:
 class IvfRetriever:
     """Approximate search over the embeddings of an exact index, which is its component."""
 
+    embedder = None
     query_block = DenseRetriever.query_block
 
     def __init__(self, spec: RetrieverSpec, encoder: Encoder, kept: Path | None = None) -> None:
@@ -215,6 +227,8 @@ class IvfRetriever:
 
 class HybridRetriever:
     """Reciprocal rank fusion of a sparse and a dense retriever; it has no index of its own."""
+
+    embedder = None
 
     def __init__(self, spec: RetrieverSpec, sparse: Retriever, dense: Retriever) -> None:
         self.spec = spec

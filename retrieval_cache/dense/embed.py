@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from retrieval_cache.dense import shards
+from retrieval_cache.dense.donors import Lender
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.files import remove_files
 from retrieval_cache.records import CorpusError, Passage, Query
@@ -24,7 +25,7 @@ class EmbeddingShard:
 
     Batches start anew with every shard, so a vector depends neither on where a
     build was stopped nor on who made the shard, also if the encoder's last
-    bits depend on its batch.
+    bits depend on its batch. What `lender` has is not embedded again.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class EmbeddingShard:
     passages: PassageTable | Sequence[Passage]
     encoder: Encoder
     image_root: Path | None
+    lender: Lender | None = None
 
     @property
     def items(self) -> int:
@@ -43,7 +45,16 @@ class EmbeddingShard:
 
     def make(self, advance: Advance) -> None:
         passages = _rows(self.passages, self.start, self.stop)
-        shards.write_shard(self.path, _encode_passages(self.encoder, passages, self.image_root, advance))
+        packed = np.empty((len(passages), self.encoder.dim + 1), np.int16)
+        lent = self.lender.vectors(passages, self.encoder.dim + 1) if self.lender else {}
+        for number, vector in lent.items():
+            packed[number] = vector
+        advance(len(lent))
+        left = [number for number in range(len(passages)) if number not in lent]
+        packed[left] = shards.pack(
+            _encode_passages(self.encoder, [passages[number] for number in left], self.image_root, advance)
+        )
+        shards.write_packed(self.path, packed)
 
 
 def embedding_shards(
@@ -51,17 +62,19 @@ def embedding_shards(
     encoder: Encoder,
     folder: Path,
     image_root: Path | None = None,
+    lender: Lender | None = None,
 ) -> list[EmbeddingShard]:
     """The shards that an index of these passages is made of, in order."""
     starts = range(0, len(passages), shards.SHARD_ROWS)
     return [
         EmbeddingShard(
-            folder / shards.PATTERN.replace("*", f"{number:05d}"),
+            shards.shard_path(folder, number),
             start,
             min(start + shards.SHARD_ROWS, len(passages)),
             passages,
             encoder,
             image_root,
+            lender,
         )
         for number, start in enumerate(starts)
     ]
@@ -72,9 +85,10 @@ def embed_passages(
     encoder: Encoder,
     folder: Path,
     image_root: Path | None = None,
+    lender: Lender | None = None,
 ) -> list[str]:
     """Embed passages into shards, keeping those already there; returns the file names."""
-    units = embedding_shards(passages, encoder, folder, image_root)
+    units = embedding_shards(passages, encoder, folder, image_root, lender)
     make_units(units, EMBEDDING, "passages")
     names = [unit.path.name for unit in units]
     for path in folder.glob(shards.PATTERN):

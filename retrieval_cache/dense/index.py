@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval_cache.dense.donors import Lender
 from retrieval_cache.dense.embed import embed_passages, embed_queries, embedding_shards
 from retrieval_cache.dense.exact import exact_search
 from retrieval_cache.dense.ivf import IvfIndex
@@ -34,9 +35,10 @@ class DenseIndex:
         encoder: Encoder,
         folder: Path,
         image_root: Path | None = None,
+        lender: Lender | None = None,
     ) -> list[str]:
         """Embed passages into shards, keeping those already there; returns the file names."""
-        return embed_passages(passages, encoder, folder, image_root)
+        return embed_passages(passages, encoder, folder, image_root, lender)
 
     def search(self, queries: Sequence[Query], k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best `k` passages of each query: rows int32 [n, k], scores float32 [n, k].

@@ -32,6 +32,11 @@ SHARD_ROWS = 4096
 PATTERN = "embeddings-*.npy"
 
 
+def shard_path(folder: Path, number: int) -> Path:
+    """Where the shard with this number lies."""
+    return folder / PATTERN.replace("*", f"{number:05d}")
+
+
 @dataclass(frozen=True)
 class _Shard:
     path: Path
@@ -107,8 +112,13 @@ class Shards:
 
 def write_shard(path: Path, vectors: np.ndarray) -> None:
     """Write vectors [rows, dim], finite, rounded as `pack` does."""
+    write_packed(path, pack(vectors))
+
+
+def write_packed(path: Path, packed: np.ndarray) -> None:
+    """Write what `pack` gave."""
     with atomic_file(path) as file:
-        np.save(file, pack(vectors), allow_pickle=False)
+        np.save(file, packed, allow_pickle=False)
 
 
 def pack(vectors: np.ndarray) -> np.ndarray:
