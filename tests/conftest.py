@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from harness import REPOSITORY, results, run_lmms_eval, run_m4rag, samples  # noqa: F401
+from hypothesis import settings
 
 # Before anything imports a hub client: no test may reach for the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("m4rag")
+settings.load_profile("m4rag")
 
 # Nor see the user's settings; here already, because fixtures of modules come before `own_settings`.
 for _name in [

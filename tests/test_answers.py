@@ -621,7 +621,7 @@ OPTIONS = st.lists(st.sampled_from([*DISHES, "2", "B", "2 people", ""]) | st.tex
 
 
 @given(TEXTS | st.text(), OPTIONS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_never_raises_and_never_leaves_the_options(text, options):
     for rule in RULES:
         parsed = parse(text, options, rule)
@@ -630,7 +630,6 @@ def test_never_raises_and_never_leaves_the_options(text, options):
 
 
 @given(st.text() | TEXTS, OPTIONS)
-@settings(deadline=None)
 def test_deep_and_endless_output_does_not_raise(text, options):
     for unit in ('{"a":', "[", '{"answer": {', "answer: ", "<think>", "\\boxed{"):
         parse(unit * 60 + text, options)
@@ -649,7 +648,7 @@ SPACE = st.text(" \t\r\n\u00a0\u3000", max_size=4)
 
 
 @given(TEXTS, OPTIONS, SPACE, SPACE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_space_around_any_text_changes_nothing(text, options, before, after):
     assert parse(before + text + after, options) == parse(text, options)
 
@@ -681,7 +680,7 @@ FORMS = ["answer: {}", 'answer:"{}"', '"answer": {}', '{{"answer": "{}"}}', '{{"
 
 
 @given(AROUND, st.sampled_from(FORMS), st.integers(1, 5), AROUND, OPTIONS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_agrees_with_the_reference_but_for_its_known_defects(before, form, number, after, options):
     text = f"{before}{form.format(number)}{after}"
     reference = parse(text, options, "reference").choice

@@ -211,7 +211,7 @@ GOLD = st.builds(Gold, GOLDS, st.lists(GOLDS, max_size=2).map(tuple), st.lists(G
 
 
 @given(TEXTS | st.text(), st.sampled_from(RULES), GOLD)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_never_raises_and_wider_lists_score_no_less(text, rule, gold):
     found = read(text, rule)
     assert (found.text is None) == (found.rule in {"invalid", "failed_request"})
@@ -223,7 +223,7 @@ def test_never_raises_and_wider_lists_score_no_less(text, rule, gold):
 
 
 @given(TEXTS, SPACE, SPACE, st.sampled_from(RULES), GOLD)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_space_around_an_answer_changes_nothing(text, before, after, rule, gold):
     plain, spaced = read(text, rule), read(before + text + after, rule)
     if rule == "m4rag":

@@ -172,10 +172,10 @@ def test_the_report_keeps_wordings_and_variants_apart(run, data):
         assert len(runs["mmrag", variant].records) == len(data.rows)
 
 
-def test_a_setting_whose_retriever_cannot_run_asks_for_a_choice(data):
+def test_weights_that_are_not_here_are_asked_for(data):
     done = run_m4rag("cache", "build", f"{GROUP}_b3", check=False, **data.environment)
     assert done.returncode == 1
-    assert "b3" in done.stderr and "--retriever" in done.stderr and "pixel" in done.stderr
+    assert "raghavlite/B3_Qwen2_7B" in done.stderr and "--model" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -206,7 +206,7 @@ def test_both_commands_list_our_tasks():
         (("preflight", "m4rag_mini_mmragg"), "Did you mean m4rag_mini_mmrag"),
         (("cache", "build", "--dataset", "minni"), "There is no data set 'minni'"),
         (("cache", "build", "m4rag_mini_norag"), "Nothing to build"),
-        (("cache", "build"), "Say what to build"),
+        (("cache", "build"), "Say what is meant"),
         (("cache", "build", "m4rag_mini_mmrag", "--dataset", "mini"), "not both"),
         (("preflight", ""), "No task is named"),
         (("cache", "build", "--dataset", "wc", "--setting", "textrag_oracle_bm25", "--corpus", __file__), "M4RAG_DATA"),

@@ -63,7 +63,7 @@ def test_terms_are_words_padded_grams_and_pairs_of_short_words():
 words = st.sampled_from(["the", "cat", "dog", "ab", "cd", "我喜欢北京", "ต้มยำ", "हिन्दी", "ſtraße", "x٣", "i̇stanbul"])
 pieces = st.one_of(words, st.sampled_from([" ", "\n", "\x0c", "…", "\u2028", "\r\n", "́"]), st.text(max_size=3))
 texts_of_all_kinds = st.lists(pieces, max_size=12).map(" ".join) | st.lists(pieces, max_size=12).map("".join)
-made = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+made = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @made

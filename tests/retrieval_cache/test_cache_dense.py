@@ -52,7 +52,7 @@ def truth(vectors, asked, k):
     return order, np.take_along_axis(scores, order, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 999),
     st.integers(1, 150),
@@ -84,7 +84,7 @@ def test_search_equals_numpy(tmp_path_factory, seed, count, shard, block, k, thr
     assert (rows[:, found:] == -1).all() and np.isnan(scores[:, found:]).all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 999), st.integers(1, 60), st.sampled_from([1e-9, 1e-4, 1.0, 200.0]))
 def test_near_ties_are_ordered_by_their_exact_scores(tmp_path_factory, seed, k, length):
     """Copies that differ in the last bit of one number: float32 sums cannot tell them apart."""
@@ -187,7 +187,7 @@ def test_vectors_that_would_poison_the_index_are_refused(tmp_path):
         DenseIndex.build(passages, encoder, tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3),

@@ -33,7 +33,7 @@ def padded(rankings, depth=12):
     return np.array([[*ranked, *[NO_ROW] * (depth - len(ranked))] for ranked in rankings], np.int32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(ranking, ranking), min_size=1, max_size=5), st.integers(1, 30))
 def test_fusion_is_the_formula(pairs, k):
     rows, scores = reciprocal_ranks([padded([a for a, _ in pairs]), padded([b for _, b in pairs])], k, 60)

@@ -213,7 +213,7 @@ def cosines(one, other):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_batched_is_one_by_one(tiny, items, name, data):
     """Whatever the batch size, the order, and the mix of items with and without pictures."""

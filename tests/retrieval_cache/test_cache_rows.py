@@ -74,7 +74,7 @@ def lines(rows: list[dict], ascii_only: bool = False) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows).encode()
 
 
-anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 
 
 @pytest.mark.parametrize("suffix", PACKERS)

@@ -75,7 +75,7 @@ def test_rules(language, text, sentences):
 MARKS = st.text(st.sampled_from(list("aAё한字。ं१1.!?…·\"'”»)(（「」—- \n:፡\u00a0😀")), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(MARKS, st.text(max_size=40)), st.sampled_from(sorted(CORPORA | {"hy", "de", "xx"})))
 def test_sentences_cover_the_text_without_gaps(text, language):
     assert len(unambiguous(text, language)) == len(text)
