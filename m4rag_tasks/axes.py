@@ -1,4 +1,4 @@
-"""The few axes of the grid that need code: settings, writing, variants, data sets."""
+"""The few axes of the grid that need code: settings, writing, judging, variants, data sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ class Setting:
     retriever: str | None = None
 
     work: ClassVar[str] = "answer"
-    """What the model does in such a task: "answer" the question, or "write" a text about it."""
+    """What the model does in such a task: "answer" the question, "write" a text about it, or "judge" passages."""
+
+    @property
+    def cached_as(self) -> str:
+        """The setting whose retrieval cache is read."""
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,20 @@ class Writing(Setting):
     pictured: bool = True
 
     work: ClassVar[str] = "write"
+
+
+@dataclass(frozen=True)
+class Judging(Setting):
+    """Grading the passages that another setting, `judges`, shows: one item for each question and passage."""
+
+    judges: str = ""
+
+    work: ClassVar[str] = "judge"
+
+    @property
+    def cached_as(self) -> str:
+        """The setting whose retrieval cache is read."""
+        return self.judges
 
 
 SETTINGS: dict[str, Setting] = {
@@ -94,7 +113,22 @@ WRITING: dict[str, Writing] = {
 """Captions and oracle contexts as in the paper, section 3.3, and its program: English prompts, and
 of CVQA the English wording. Queries as its program makes them, in the question's language and in English."""
 
-WORK: dict[str, Setting] = {**SETTINGS, **WRITING}
+JUDGING: dict[str, Judging] = {
+    f"judge_{setting.name}": Judging(
+        f"judge_{setting.name}",
+        f"Judge: {setting.title}",
+        setting.context,
+        setting.query,
+        setting.retriever,
+        judges=setting.name,
+    )
+    for setting in SETTINGS.values()
+    if setting.retriever
+}
+_JUDGED_VARIANTS = ("", "en")
+"""The wordings of a question. How it is answered, and in which language the prompt is, changes no passage."""
+
+WORK: dict[str, Setting] = {**SETTINGS, **WRITING, **JUDGING}
 """All that stands in a task's name where a setting does."""
 
 PAPER_SETTINGS = ("norag", "oracle", "textrag_oracle", "textrag_caption", "mmrag", "mmrag_b3")
@@ -169,7 +203,9 @@ class Dataset:
         return "en" in self.settings
 
     def has(self, name: str, variant: str) -> bool:
-        """Whether there are tasks of this setting or writing in this variant."""
+        """Whether there are tasks of this setting, writing or judging in this variant."""
+        if name in JUDGING:
+            return variant in _JUDGED_VARIANTS and JUDGING[name].judges in self.settings.get(variant, ())
         return name in self.settings.get(variant, ()) or name in self.writing.get(variant, ())
 
     def retriever(self, setting: Setting) -> str | None:

@@ -29,6 +29,10 @@ class Cell:
         """The wording in which questions are shown."""
         return self.variant.asked
 
+    def docs(self, table: Any) -> Any:
+        """What is asked about the rows of one variety (a `datasets.Dataset`): here each once."""
+        return table
+
     def row(self, doc: Doc) -> Row:
         """The question as it is asked here."""
         return rows.row(self.dataset, doc, self.asked)
@@ -61,7 +65,7 @@ class Cell:
     @property
     def cache(self) -> Cache | None:
         """The opened retrieval cache, the same until the next `check`; None where nothing is searched."""
-        return retrieval.cache_in_use(self.dataset.key, self.setting.name) if self.setting.retriever else None
+        return retrieval.cache_in_use(self.dataset.key, self.setting.cached_as) if self.setting.retriever else None
 
     def hits(self, row: Row) -> Sequence[RetrievedPassage]:
         """The passages found for a question; none where nothing is searched."""
@@ -76,7 +80,7 @@ class Cell:
         for kind in self.context_kinds:
             contexts.check(self.dataset, kind)
         if self.setting.retriever:
-            retrieval.open_cache(self.dataset.key, self.setting.name)
+            retrieval.open_cache(self.dataset.key, self.setting.cached_as)
 
     def prompt(self, row: Row) -> str:
         """The prompt of one question, passages included. Raises `M4ragError` or `CacheError`."""

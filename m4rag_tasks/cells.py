@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from m4rag_tasks.cell import Cell
+from m4rag_tasks.judging_cell import JudgingCell
 from m4rag_tasks.suite import DATASETS, VARIANTS, WORK, Task
 from m4rag_tasks.writing import WritingCell
 
-_CELLS: dict[str, type[Cell]] = {"answer": Cell, "write": WritingCell}
+_CELLS: dict[str, type[Cell]] = {"answer": Cell, "write": WritingCell, "judge": JudgingCell}
 
 
 def cell(dataset: str, setting: str, variant: str = "") -> Cell:

@@ -174,8 +174,8 @@ def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentPa
     )
     verb.add_argument(
         "--work",
-        choices=("answer", "write", "any"),
-        help="tasks that answer (default), or that write contexts: captions, oracle contexts, queries",
+        choices=("answer", "write", "judge", "any"),
+        help="tasks that answer (default), write contexts (captions, oracle contexts, queries), or grade passages",
     )
     verb.add_argument("--language", help="a variety, or a language with all its varieties")
     verb.add_argument("--groups", action="store_true", help="the groups that hold nothing but such tasks")

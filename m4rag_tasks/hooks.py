@@ -3,16 +3,17 @@
 A YAML can name a function but not bind an argument to it, so names carry the
 axes: `!function m4rag_tasks.hooks.docs__mini__am` is `docs` for data set "mini"
 and language "am" (module `__getattr__`, PEP 562). The plain variant is left out of
-names; in the place of a setting may stand what is written. In the order the harness calls them:
+names; in the place of a setting may stand what is written or judged. In the order the harness calls them:
 
     dataset_path__<dataset>, dataset_name__…, dataset_kwargs__…    where the rows are (values)
     metadata__<dataset>__<setting>[__<variant>]__<language>   provenance (a value); checks cache and template
     docs__<dataset>__<language>                      process_docs: the rows of one language
+    docs__<dataset>__<judging>[__<variant>]__<language>       the same, once for each passage
     prompt__<dataset>__<setting>[__<variant>]        doc_to_text: the whole prompt, passages included
     image__<dataset>                                 doc_to_visual
     target__<dataset>__<setting>[__<variant>]        doc_to_target
     score__<dataset>__<setting>[__<variant>]         process_results: the record
-    mean_score, share_written, mean, total           aggregations
+    mean_score, mean_grade, share_written, mean, total           aggregations
 
 The harness retries whatever raises an Exception here, for seconds, and then hides
 it in a RetryError. So errors meant for people leave as SystemExit (`stop`), before
@@ -118,8 +119,10 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
     }
 
 
-def _docs(dataset: str, code: str) -> Callable[[Any], Any]:
+def _docs(dataset: str, *judging_and_language: str) -> Callable[[Any], Any]:
+    *judging, code = judging_and_language
     asked, variety = DATASETS[dataset], language(code)
+    cell = cell_named(dataset, *judging) if judging else None
 
     @stop
     def docs(table: Any) -> Any:
@@ -127,7 +130,7 @@ def _docs(dataset: str, code: str) -> Callable[[Any], Any]:
         images.check_images(asked, found)
         if "food_id" in found.column_names:
             datasets.knowledge_base(asked)  # records name the origin; a missing file must show now
-        return found
+        return cell.docs(found) if cell else found
 
     return docs
 
@@ -203,6 +206,23 @@ def mean_score(answered: Sequence[Record]) -> float:
     if repeated:
         logger.error("%d questions were answered more than once: the task has no accuracy.", repeated)
     return math.nan if failed or repeated else mean([record["score"] for record in answered])
+
+
+def mean_grade(judged: Sequence[Record]) -> float:
+    """Mean grade of the passages that got one; NaN if any request failed or a passage came twice."""
+    failed = [record["item"] for record in judged if "grade" not in record]
+    if failed:
+        logger.error(
+            "%d of %d passages have no answer of the judge, e.g. %s: the task is incomplete and has no mean grade."
+            " Run it again; with --use_cache remove that cache first, for it keeps failed requests.",
+            len(failed),
+            len(judged),
+            failed[0],
+        )
+    repeated = len(judged) - len({record["item"] for record in judged})
+    if repeated:
+        logger.error("%d passages were judged more than once: the task has no mean grade.", repeated)
+    return math.nan if failed or repeated else mean([r["grade"] for r in judged if r["grade"] is not None])
 
 
 def share_written(written: Sequence[Record]) -> float:

@@ -108,8 +108,8 @@ class _Look:
             self._once(datasets.knowledge_base, task.dataset)
         if self.thorough:
             if task.setting.retriever:
-                self._once(_verify_cache, task.dataset.key, task.setting.name)
-            for doc in datasets.without_images(rows):
+                self._once(_verify_cache, task.dataset.key, task.setting.cached_as)
+            for doc in cell.docs(datasets.without_images(rows)):
                 cell.prompt(cell.row(doc))
         if self.pictures != "none":
             self._once(self._look_at_pictures, task.dataset, task.language)

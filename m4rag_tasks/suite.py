@@ -1,4 +1,4 @@
-"""The grid of the suite: data sets × settings (or writing) × variants × language varieties.
+"""The grid of the suite: data sets × settings (or writing, judging) × variants × language varieties.
 
 Everything that names a task comes from here: the generator writes one YAML per
 `Task`, the hooks look their task up, the command line filters the same list.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from m4rag_tasks.axes import (
     DATASETS,
+    JUDGING,
     PAPER_SETTINGS,
     PLAIN,
     SETTINGS,
@@ -22,6 +23,7 @@ from m4rag_tasks.axes import (
     WORK,
     WRITING,
     Dataset,
+    Judging,
     Setting,
     Variant,
     Writing,
@@ -39,6 +41,7 @@ from m4rag_tasks.languages import (
 
 __all__ = [
     "DATASETS",
+    "JUDGING",
     "PAPER_SETTINGS",
     "PLAIN",
     "SETTINGS",
@@ -48,6 +51,7 @@ __all__ = [
     "WORK",
     "WRITING",
     "Dataset",
+    "Judging",
     "Language",
     "Setting",
     "Task",
@@ -124,7 +128,7 @@ def family_name(dataset: str, setting: str, variant: str = "") -> str:
 
 @functools.cache
 def all_tasks() -> dict[str, Task]:
-    """Every leaf of the grid by task name: data set, setting or writing, variant, language."""
+    """Every leaf of the grid by task name: data set, setting (or writing, judging), variant, language."""
     grid = (
         Task(dataset, setting, variant, languages()[code])
         for dataset in DATASETS.values()
@@ -174,7 +178,7 @@ def select(
     """The leaves that match all the given axes; `variant` "" is the plain one.
 
     `language` may also be a language that several varieties belong to. `work`: "answer",
-    "write", or "any"; by default what `setting` is, else "answer".
+    "write", "judge", or "any"; by default what `setting` is, else "answer".
     Unknown axis values raise `UnknownNameError`.
     """
     merged = {variety.language for variety in languages().values()}

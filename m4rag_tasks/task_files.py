@@ -15,6 +15,7 @@ from m4rag_tasks.suite import Task, Writing, all_tasks, groups, resolve, tag
 WEIGHTED = {
     "mcq": {"accuracy": False, "micro": True, "strict": False, "invalid": True},
     "open_ended": {"accuracy": False, "micro": True, "dual": False, "multi": False, "exact": False, "invalid": True},
+    "judge": {"grade": False, "invalid": True},
     "write": {"written": True, "empty": True, "cutoff": True},
 }
 
@@ -55,11 +56,13 @@ def base_name(task: Task) -> str:
 def leaf(task: Task) -> str:
     """The YAML of one task."""
     axes = f"{_axes(task)}__{task.language.code}"
+    # A judge is asked about each passage: which rows there are depends on what was found.
+    rows = _axes(task) if task.setting.work == "judge" else task.dataset.key
     return (
         f"{MARK}include: {base_name(task)}\n"
         f"task: {task.name}\n"
         f"tag: [{', '.join(map(tag, task.groups))}]\n"
-        f"process_docs: !function m4rag_tasks.hooks.docs__{task.dataset.key}__{task.language.code}\n"
+        f"process_docs: !function m4rag_tasks.hooks.docs__{rows}__{task.language.code}\n"
         f"metadata: !function m4rag_tasks.hooks.metadata__{axes}\n"
     )
 
