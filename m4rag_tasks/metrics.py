@@ -118,7 +118,11 @@ def paired_difference(a: Sequence[Record], b: Sequence[Record], by_language: boo
         raise NoRecordsError(f"no question was scored in both runs ({failed} requests failed)")
     images = _codes(_column(kept, "image_id"))
     strata = _codes(_column(kept, "language")) if by_language else None
-    delta = score_a - score_b
+    return difference(score_a - score_b, images, strata, failed)
+
+
+def difference(delta: Floats, images: Codes, strata: Codes | None = None, failed: int = 0) -> Difference:
+    """The same of differences (-1, 0 or 1 per question) that are at hand; images and strata count from 0."""
     estimate = intervals.estimate(delta, images, strata, low=-1.0, failed=failed)
     only_a, only_b = int((delta > 0).sum()), int((delta < 0).sum())
     mcnemar_p = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))

@@ -228,6 +228,7 @@ LAYERS = [
     "judging",
     "intervals",
     "metrics",
+    "analysis",
     "cell",
     "written_text",
     "writing",

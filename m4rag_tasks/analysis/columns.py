@@ -1,0 +1,287 @@
+"""Records of one run as arrays, and runs put side by side question by question.
+
+Every analysis starts here, so that records are walked through once and not in inner loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m4rag_tasks import metrics
+from m4rag_tasks.intervals import Codes, Floats
+from m4rag_tasks.metrics import NoRecordsError, PairingError, Record, RecordError
+
+Objects = NDArray[np.object_]
+
+RELEVANT_GRADE = 4
+"""From this grade on a passage counts as relevant: the two highest of the paper's five."""
+
+UNKNOWN = -1
+"""What a record does not say, in columns of whole numbers."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """What records say of a language variety: the language it belongs to and its resource class."""
+
+    base_language: str | None
+    resource: str | None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One run: N questions in the order of their ids, one value of each array per question.
+
+    score: 1 right, 0 wrong, nan where there is nothing to score. gold, prediction: option numbers from 1;
+    prediction is 0 where none was read or the answer is a text. answer_rank, grade_rank: rank of the first
+    passage in which the gold answer stands, that is graded 4 or more; 0 where there is none, -1 where records do
+    not say (or no passage was shown). chosen_rank: likewise of the chosen option where that is wrong.
+    wrong_option: whether a wrong option stands in a passage. best_rank: of the passage graded best, the first
+    of them. grade: mean of the passages' grades, nan unless all are graded. context_answer, query_answer: whether
+    the gold answer stands in the context shown and in what was searched with (1, 0, -1). context_chars: length
+    of the passages or context shown. tokens: of the whole prompt as the model counted them. nan: not recorded.
+    """
+
+    question_id: Objects
+    language: Objects
+    image: Objects
+    score: Floats
+    invalid: NDArray[np.bool_]
+    gold: Codes
+    prediction: Codes
+    choices: Codes
+    passage_ids: Objects
+    answer_rank: Codes
+    grade_rank: Codes
+    chosen_rank: Codes
+    wrong_option: Codes
+    best_rank: Codes
+    grade: Floats
+    context_answer: Codes
+    query_answer: Codes
+    context_chars: Floats
+    tokens: Floats
+    varieties: Mapping[str, Variety]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @cached_property
+    def scored(self) -> NDArray[np.bool_]:
+        """Which questions have a score."""
+        return ~np.isnan(self.score)
+
+    def take(self, chosen: NDArray[Any]) -> Columns:
+        """The run cut to some questions, by a mask or by their numbers."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "varieties"}
+        cut = {name: values[chosen] for name, values in arrays.items()}
+        varieties = {name: self.varieties[name] for name in dict.fromkeys(cut["language"].tolist())}
+        return Columns(**cut, varieties=varieties)
+
+    def of_languages(self, languages: Iterable[str]) -> Columns:
+        """The run cut to some language varieties."""
+        wanted = set(languages)
+        if wanted >= self.varieties.keys():
+            return self
+        return self.take(np.array([name in wanted for name in self.language.tolist()], dtype=bool))
+
+
+def columns(records: Iterable[Record]) -> Columns:
+    """Records of one run (one model, data set, setting and variant) as arrays.
+
+    Raises `NoRecordsError` without records, `IdsError` where question ids repeat, and `RecordError`
+    for a record without id, language or (where it was scored) image, or with a score other than 0 and 1.
+    """
+    ordered = sorted(records, key=_question_id)
+    if not ordered:
+        raise NoRecordsError("there are no records to analyse")
+    metrics.check_ids(ordered)
+    shown = [_shown(record) for record in ordered]
+    whole = {name: np.array([one[name] for one in shown], dtype=np.intp) for name in _RANKS}
+    return Columns(
+        question_id=_objects([record["question_id"] for record in ordered]),
+        language=_objects([_language(record) for record in ordered]),
+        image=_objects([record.get("image_id") for record in ordered]),
+        score=_scores(ordered),
+        invalid=np.array([record.get("parse") == "invalid" for record in ordered], dtype=bool),
+        gold=_numbers([record.get("gold") for record in ordered]),
+        prediction=_numbers([record.get("prediction") for record in ordered]),
+        choices=_numbers([_choices(record) for record in ordered]),
+        passage_ids=_objects([one["ids"] for one in shown]),
+        **whole,
+        grade=np.array([one["grade"] for one in shown], dtype=float),
+        context_answer=_flags([record.get("context_has_answer") for record in ordered]),
+        query_answer=_flags([record.get("query_has_answer") for record in ordered]),
+        context_chars=_floats([record.get("context_chars") for record in ordered]),
+        tokens=_floats([record.get("input_tokens") for record in ordered]),
+        varieties={
+            record["language"]: Variety(record.get("base_language"), record.get("resource")) for record in ordered
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The N questions that each of R runs scored, in the same order.
+
+    scores: R × N. runs: the R runs cut to these questions. images, strata: each question's image and language
+    variety, counted from 0; languages: the varieties that strata count. failed: questions that lack a score
+    in at least one of the runs.
+    """
+
+    runs: tuple[Columns, ...]
+    scores: Floats
+    images: Codes
+    strata: Codes
+    languages: tuple[str, ...]
+    failed: int
+
+
+def paired(*runs: Columns) -> Paired:
+    """The runs side by side, over the varieties that all of them hold.
+
+    Raises `PairingError` where these varieties hold other questions in one run than in another, or a question is
+    about another image, and `NoRecordsError` where nothing was scored in all runs.
+    """
+    shared = set.intersection(*(set(run.varieties) for run in runs))
+    if not shared:
+        raise PairingError(f"no language variety is in both runs: {_listed(runs[0])} here, {_listed(runs[-1])} there")
+    cut = [run.of_languages(shared) for run in runs]
+    for run in cut[1:]:
+        _check_same_questions(cut[0], run)
+    scored = np.logical_and.reduce([run.scored for run in cut])
+    if not scored.any():
+        raise NoRecordsError(f"none of the {len(scored)} questions was scored in all runs")
+    kept = tuple(cut) if scored.all() else tuple(run.take(scored) for run in cut)
+    languages = tuple(sorted(kept[0].varieties))
+    return Paired(
+        runs=kept,
+        scores=np.stack([run.score for run in kept]),
+        images=codes(kept[0].image),
+        strata=_numbered(kept[0].language, languages),
+        languages=languages,
+        failed=int((~scored).sum()),
+    )
+
+
+def codes(values: Objects) -> Codes:
+    """Each value's number, in order of first appearance."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values.tolist()], dtype=np.intp)
+
+
+def dense(values: Codes) -> Codes:
+    """The same groups, counted from 0 without gaps; after a part was left out."""
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _numbered(values: Objects, names: Sequence[str]) -> Codes:
+    number = {name: place for place, name in enumerate(names)}
+    return np.array([number[value] for value in values.tolist()], dtype=np.intp)
+
+
+def _check_same_questions(one: Columns, other: Columns) -> None:
+    if len(one) != len(other) or not (one.question_id == other.question_id).all():
+        only_one = sorted(set(one.question_id) - set(other.question_id))
+        only_other = sorted(set(other.question_id) - set(one.question_id))
+        example = (only_one or only_other)[0]
+        raise PairingError(
+            f"the runs do not hold the same questions: {len(only_one)} are only in the first, {len(only_other)} only "
+            f"in the second (e.g. {example})"
+        )
+    # What could not be scored does not say which image it was about.
+    moved = (one.image != other.image) & one.scored & other.scored
+    if moved.any():
+        first = one.question_id[int(moved.argmax())]
+        raise PairingError(f"{int(moved.sum())} questions are about another image in the second run (e.g. {first})")
+
+
+def _listed(run: Columns) -> str:
+    return ", ".join(sorted(run.varieties)[:3])
+
+
+_RANKS = ("answer_rank", "grade_rank", "chosen_rank", "wrong_option", "best_rank")
+_NOT_SHOWN: dict[str, Any] = {"ids": (), "grade": np.nan, **dict.fromkeys(_RANKS, UNKNOWN)}
+
+
+def _shown(record: Record) -> Mapping[str, Any]:
+    """What is known of the passages that one question was asked with."""
+    passages = record.get("passages")
+    if not passages:
+        return _NOT_SHOWN
+    found = {**_NOT_SHOWN, "ids": tuple(passage.get("id") for passage in passages)}
+    has_answer = [passage.get("has_answer") for passage in passages]
+    if None not in has_answer:
+        found["answer_rank"] = _first(has_answer)
+    standing = [passage.get("has_options") for passage in passages]
+    if None not in standing:
+        gold, chosen = record.get("gold"), record.get("prediction")
+        found["wrong_option"] = int(any(number != gold for numbers in standing for number in numbers))
+        found["chosen_rank"] = 0 if chosen == gold else _first([chosen in numbers for numbers in standing])
+    grades = [passage.get("grade") for passage in passages]
+    if None not in grades:
+        found["grade"] = sum(grades) / len(grades)
+        found["grade_rank"] = _first([grade >= RELEVANT_GRADE for grade in grades])
+        found["best_rank"] = grades.index(max(grades)) + 1
+    return found
+
+
+def _first(flags: Sequence[Any]) -> int:
+    """The place of the first that holds, from 1; 0 where none does. Passages stand in the order of their ranks."""
+    return next((rank for rank, flag in enumerate(flags, start=1) if flag), 0)
+
+
+def _question_id(record: Record) -> str:
+    if not isinstance(record.get("question_id"), str):
+        raise RecordError(f"a record has no question_id: {str(dict(record))[:100]}")
+    return record["question_id"]
+
+
+def _language(record: Record) -> str:
+    if record.get("language") is None:
+        raise RecordError(f"the record of question {record['question_id']} has no language")
+    return record["language"]
+
+
+def _choices(record: Record) -> int:
+    """How many options there were; records of samples files may hold the number in place of the texts."""
+    return len(record["options"]) if record.get("options") is not None else record.get("choices") or 0
+
+
+def _scores(records: Sequence[Record]) -> Floats:
+    values = _floats([record.get("score") for record in records])
+    wrong = ~((values == 0) | (values == 1) | np.isnan(values))
+    if wrong.any():
+        first = records[int(wrong.argmax())]
+        raise RecordError(f"score of question {first['question_id']} is {first['score']!r}; it must be 0 or 1")
+    for record in records:
+        if record.get("score") is not None and record.get("image_id") is None:
+            raise RecordError(f"the record of question {record['question_id']} has no image_id")
+    return values
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    try:
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"a record holds something else where a number is expected: {error}") from None
+
+
+def _numbers(values: Sequence[Any]) -> Codes:
+    return np.array([value if type(value) is int else 0 for value in values], dtype=np.intp)
+
+
+def _flags(values: Sequence[bool | None]) -> Codes:
+    return np.array([UNKNOWN if value is None else int(value) for value in values], dtype=np.intp)
+
+
+def _objects(values: Sequence[Any]) -> Objects:
+    made = np.empty(len(values), dtype=object)
+    made[:] = values
+    return made

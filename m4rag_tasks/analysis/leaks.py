@@ -1,0 +1,113 @@
+"""How often the gold answer stands in what the model was shown, per setting and language variety.
+
+An answer stands in a text where it is part of it after NFKC, case folding and with white space as one space
+(`retrieval_cache.evaluation`, the rule of Answer@n). A short answer may stand there by chance, so the share of
+questions with a wrong option in the passages is given beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from m4rag_tasks import intervals
+from m4rag_tasks.analysis.columns import UNKNOWN, Columns, codes, dense
+from m4rag_tasks.intervals import Codes
+from m4rag_tasks.metrics import Estimate
+
+OVERALL = ""
+"""Stands for all varieties, macro, where a table has one row per variety."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Shares of the questions whose records say; None where no record does.
+
+    passages: the gold answer stands in a passage shown. first: in the first one. wrong_option: a wrong option
+    stands in a passage. context: the gold answer stands in the context shown. query: in what was searched with.
+    """
+
+    setting: str
+    language: str
+    questions: int
+    passages: Estimate | None
+    first: Estimate | None
+    wrong_option: Estimate | None
+    context: Estimate | None
+    query: Estimate | None
+
+
+@dataclass(frozen=True)
+class LeakAudit:
+    """A row per setting over all varieties (language ""), then one per setting and variety.
+
+    silent: settings whose records say nothing of what the passages or context hold.
+    """
+
+    rows: tuple[Leak, ...]
+    silent: tuple[str, ...]
+
+    @property
+    def overall(self) -> tuple[Leak, ...]:
+        """The rows over all varieties."""
+        return tuple(row for row in self.rows if row.language == OVERALL)
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """Share of answered questions whose answer names no option; language "" is the macro over all varieties."""
+
+    setting: str
+    language: str
+    invalid: Estimate
+
+
+def leak_audit(runs: Mapping[str, Columns]) -> LeakAudit:
+    """The audit of the runs of one model on one data set, by setting."""
+    overall = [_leak(setting, OVERALL, run) for setting, run in runs.items()]
+    parts = [_leak(setting, name, part) for setting, run in runs.items() for name, part in _parts(run)]
+    silent = tuple(row.setting for row in overall if row.passages is None and row.context is None)
+    return LeakAudit((*overall, *parts), silent)
+
+
+def invalid_answers(runs: Mapping[str, Columns]) -> tuple[Invalid, ...]:
+    """Per setting over all varieties, then per setting and variety; failed requests count nowhere."""
+    scored = {setting: run.take(run.scored) for setting, run in runs.items() if run.scored.any()}
+    overall = [Invalid(setting, OVERALL, _macro(run.invalid, run)) for setting, run in scored.items()]
+    parts = [
+        Invalid(setting, name, _macro(part.invalid, part))
+        for setting, run in scored.items()
+        for name, part in _parts(run)
+    ]
+    return (*overall, *parts)
+
+
+def _parts(run: Columns) -> Iterator[tuple[str, Columns]]:
+    return ((name, run.of_languages([name])) for name in sorted(run.varieties))
+
+
+def _leak(setting: str, language: str, run: Columns) -> Leak:
+    first = np.where(run.answer_rank == UNKNOWN, UNKNOWN, run.answer_rank == 1)
+    return Leak(
+        setting,
+        language,
+        len(run),
+        passages=_known(np.minimum(run.answer_rank, 1), run),
+        first=_known(first, run),
+        wrong_option=_known(run.wrong_option, run),
+        context=_known(run.context_answer, run),
+        query=_known(run.query_answer, run),
+    )
+
+
+def _known(flags: Codes, run: Columns) -> Estimate | None:
+    """The macro share of 1 among 0 and 1, -1 left out; None where there is nothing else."""
+    # Without an image (nothing was scored) there is no cluster.
+    known = (flags != UNKNOWN) & np.not_equal(run.image, None)
+    return _macro(flags[known], run.take(known)) if known.any() else None
+
+
+def _macro(values: np.ndarray, run: Columns) -> Estimate:
+    return intervals.estimate(values.astype(float), dense(codes(run.image)), codes(run.language))
