@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def record(question: int, score: int | None, language: str = "hi", **more: Any) -> dict[str, Any]:
+def record(question: int, score: float | None, language: str = "hi", **more: Any) -> dict[str, Any]:
     """One record; a score of None is a request that failed. Of four options the second is right."""
     made: dict[str, Any] = {
         "question_id": f"{question:04}-{language}",
@@ -22,7 +22,7 @@ def record(question: int, score: int | None, language: str = "hi", **more: Any) 
     return {**made, **({} if score is None else {"score": float(score)}), **more}
 
 
-def run(scores: Sequence[int | None], language: str = "hi", **more: Any) -> list[dict[str, Any]]:
+def run(scores: Sequence[float | None], language: str = "hi", **more: Any) -> list[dict[str, Any]]:
     """Records of one language; a list among `more` has one value per question."""
     return [
         record(

@@ -43,9 +43,9 @@ def test_order_of_records_does_not_matter():
     [
         ([], NoRecordsError, "no records"),
         ([record(1, 1), record(1, 0)], IdsError, "0001-hi"),
-        ([record(1, 1, score=0.5)], RecordError, "0001-hi"),
+        ([record(1, 0.5)], RecordError, "0001-hi"),
         ([record(1, 1, image_id=None)], RecordError, "no image_id"),
-        ([record(1, 1, language=None)], RecordError, "no language"),
+        ([{**record(1, 1), "language": None}], RecordError, "no language"),
         ([{"score": 1.0}], RecordError, "no question_id"),
         ([record(1, 1, context_chars="long")], RecordError, "number is expected"),
     ],
@@ -66,7 +66,7 @@ def test_pairs_are_cut_to_shared_varieties_and_to_what_both_scored():
 
 def test_runs_of_other_questions_or_images_are_not_paired():
     a = columns(run([1, 0]))
-    with pytest.raises(PairingError, match=r"1 are only in the second \(e.g. 0002-hi\)"):
+    with pytest.raises(PairingError, match=r"1 only in the second \(e.g. 0002-hi\)"):
         paired(a, columns(run([1, 0, 1])))
     with pytest.raises(PairingError, match="no language variety"):
         paired(a, columns(run([1, 0], "am")))
