@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCHMARKS := corpus_reading chunking xquad bm25 dense_search cache_reading encoding harness_overhead
 CONSTRAINTS := constraints/python$(shell $(PYTHON) -c 'import sys; print("3.10" if sys.version_info < (3, 11) else "3.11")').txt
 
-.PHONY: help demo test bench generate format constraints clean
+.PHONY: help demo test browser bench generate format constraints clean
 
 help:           ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -20,6 +20,9 @@ test: $(INSTALLED) ## lint, check the generated tasks, run all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/m4rag generate --check
 	$(BIN)/python -m pytest
+
+browser:        ## install Chromium, for the tests of the report's page (Debian, as root; else they are skipped)
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 bench: $(INSTALLED) ## measure everything (about an hour), rewrite docs/benchmarks.md and the README's table
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test,bench]'

@@ -81,7 +81,7 @@ def _merges_varieties(runs: Sequence[Run]) -> bool:
 
 def _breakdown(where: tuple[str, str, str], axis: str, pairs: Sequence[_Pair]) -> Breakdown:
     split = {run.name: _split(run, axis, incomplete) for run, incomplete in pairs}
-    values = sorted({value for groups in split.values() for value in groups}, key=_order)
+    values = sorted({value for groups in split.values() for value in groups}, key=resource_order)
     rows: dict[str, dict[str, Cell]] = {value: {} for value in values}
     for run, incomplete in pairs:
         for value, records in split[run.name].items():
@@ -100,7 +100,7 @@ def _bases(runs: Sequence[Run]) -> dict[str, str]:
     return {name: base for name, base in found.items() if base is not None}
 
 
-def _order(value: str) -> tuple[int, str]:
+def resource_order(value: str) -> tuple[int, str]:
     """Alphabetical, but resource classes from high to low."""
     return (_RESOURCE_ORDER.index(value) if value in _RESOURCE_ORDER else -1, value)
 

@@ -6,88 +6,104 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from m4rag_tasks import suite
 from m4rag_tasks.metrics import Estimate
+from m4rag_tasks.report import data_table, overview
 from m4rag_tasks.report.breakdown import Breakdown, Cell
-from m4rag_tasks.report.examples import BASE_SETTING
-from m4rag_tasks.report.table_rows import ChangeRow, Report, SettingRow
-from m4rag_tasks.report.tables import ORACLE_SETTING
+from m4rag_tasks.report.data_table import DataTable
+from m4rag_tasks.report.drawing import Drawing, draw
+from m4rag_tasks.report.panels import panels, role, span
+from m4rag_tasks.report.sections import Section
+from m4rag_tasks.report.table_rows import Report, SettingRow
 from m4rag_tasks.report.titles import AXIS_TITLES, dataset_title, value_title
 
-_FOLDER = Path(__file__).parent
-_MINUS = "−"
-_SMALLEST_P = 0.001
+_FOLDER = Path(__file__).parent / "page"
 # Of a longer response only the end is open to the eye: that is where the answer stands.
 _LONG_RESPONSE = 400
-_SECTIONS = (
-    ("run", "What was run"),
-    ("settings", "Settings"),
-    ("languages", "Languages"),
-    ("changes", "Retention and correction"),
-    ("gap", "Oracle gap"),
-    ("examples", "Examples"),
-)
+# Sections that have a template of their own, by key; a section of the analysis may add to them.
+_OWN = {
+    "run": "What was run",
+    "settings": "Settings",
+    "languages": "Languages",
+    "changes": "Retention and correction",
+    "gap": "Oracle gap",
+    "examples": "Examples",
+}
+_ORDER = ("run", "settings", "languages", "size", "wording", "changes", "gap", "confusion")
+_ORDER += ("flips", "leaks", "positions", "invalid", "cost", "examples")
 
 
 @dataclass(frozen=True)
-class Panel:
-    """The settings of one model on one data set, asked in one way, drawn on one axis."""
+class Part:
+    """One section of the page: its template, what the analysis has to say, or both."""
 
-    model: str
+    key: str
     title: str
-    rows: tuple[SettingRow, ...]
-    base: float | None
-    verdict: str
+    template: str | None
+    section: Section | None
+    drawings: tuple[Drawing, ...]
 
 
 def render(report: Report) -> str:
     """The page. The same report always gives the same text."""
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     return (
-        _environment()
+        environment()
         .get_template("page.html.jinja")
         .render(
+            **frame(script),
+            **_of_tables(report),
             report=report,
             names=report.names,
-            css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-            script=Markup(script),
-            script_hash=_script_hash(script),
-            sections=_SECTIONS,
-            axis_titles=AXIS_TITLES,
-            by_country=_split_by_country(report),
-            setting_tables=_setting_tables(report),
+            parts_shown=_parts(report),
             facts=_facts(report),
-            panels=_panels(report),
+            panels=[(panel, draw(panel.chart) if panel.chart else None) for panel in panels(report)],
+            varieties=_varieties(report),
+            resources=report.resources,
             many_models=len(report.models) > 1,
             many_datasets=len(report.dataset_titles) > 1,
-            change_span=_span([row.difference for row in report.changes]),
             long_response=_LONG_RESPONSE,
-            gap_span=_span([row.gap for row in report.gaps]),
         )
     )
 
 
+def frame(script: str | None = None) -> dict[str, Any]:
+    """What every page of ours is drawn with: style sheet, script and what allows it to run."""
+    script = script if script is not None else (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return {
+        "css": Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "script_hash": _script_hash(script),
+    }
+
+
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Jinja with our templates and filters; whatever is not marked as HTML is escaped."""
+    made = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters.update(
-        percent=_percent,
-        points=_points,
+    made.filters.update(
+        percent=data_table.percent,
+        points=data_table.points,
+        p_value=data_table.p_value,
+        shown=lambda value, column: data_table.shown(column, value),
+        interval=lambda estimate, column: data_table.interval(column, estimate),
+        sort_key=data_table.sort_key,
+        csv_address=_csv_address,
         place=_place,
-        around=_around,
+        around=lambda value, half: _place((value / half + 1) / 2),
         share=lambda value: f"{_clamp(value):.3f}",
         count=lambda number: f"{number:,}",
-        p_value=_p_value,
-        mark=_mark,
+        mark=role,
         bcp47=_bcp47,
         lang_attribute=lambda tag: Markup(' lang="{}"').format(tag) if tag else "",
         outcome_class=lambda outcome: outcome if outcome in ("right", "wrong") else "failed",
@@ -95,7 +111,38 @@ def _environment() -> Environment:
         value_title=value_title,
         by_name=_by_name,
     )
-    return environment
+    made.tests["estimate"] = lambda value: isinstance(value, Estimate)
+    made.globals["numeric"] = data_table.NUMERIC
+    return made
+
+
+def _parts(report: Report) -> list[Part]:
+    analysed = {section.key: section for section in report.sections}
+    parts = []
+    for key in (*_ORDER, *(key for key in analysed if key not in _ORDER)):
+        section = analysed.get(key)
+        if key in _OWN or section:
+            template = f"section_{key}.html.jinja" if key in _OWN else None
+            drawings = tuple(map(draw, section.charts)) if section else ()
+            parts.append(Part(key, _OWN.get(key) or section.title, template, section, drawings))
+    return parts
+
+
+def _of_tables(report: Report) -> dict[str, Any]:
+    """The tables of the sections with templates of their own, as they show them and as they are downloaded."""
+    return {
+        "setting_tables": _setting_tables(report),
+        "breakdown_tables": [
+            (table, overview.breakdown_table(report, number)) for number, table in enumerate(report.breakdowns)
+        ],
+        "runs_table": overview.runs_table(report),
+        "changes_table": overview.changes_table(report),
+        "gaps_table": overview.gaps_table(report),
+        "axis_titles": AXIS_TITLES,
+        "by_country": _split_by_country(report),
+        "change_span": span([row.difference for row in report.changes]),
+        "gap_span": span([row.gap for row in report.gaps]),
+    }
 
 
 def _script_hash(script: str) -> str:
@@ -103,17 +150,31 @@ def _script_hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
+def _csv_address(table: DataTable) -> str:
+    """The table's CSV as a `data:` address: it is downloaded from the page itself, also where scripts are off."""
+    content = data_table.csv_text(table).encode("utf-8", "backslashreplace")
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(content).decode('ascii')}"
+
+
 def _facts(report: Report) -> list[tuple[str, str]]:
-    tables = [table for table in report.breakdowns if table.axis == "language"]
     variants = {row.variant for row in report.settings}
     return [
         ("Models", f"{len(report.models)}"),
         ("Data sets", f"{len(report.dataset_titles)}"),
         ("Settings", f"{len({row.setting for row in report.settings})}"),
         *([("Variants", f"{len(variants)}")] if len(variants) > 1 else []),
-        ("Language varieties", f"{len({language for table in tables for language in table.rows})}"),
+        ("Language varieties", f"{len(_varieties(report))}"),
         ("Answers", f"{sum(row.questions for row in report.settings):,}"),
     ]
+
+
+def _varieties(report: Report) -> list[tuple[str, str]]:
+    """Code and name of every variety, by name."""
+    tables = [table for table in report.breakdowns if table.axis == "language"]
+    codes = {language for table in tables for language in table.rows}
+    return sorted(
+        ((code, report.names.get(code, code)) for code in codes), key=lambda pair: (pair[1].casefold(), pair[0])
+    )
 
 
 def _split_by_country(report: Report) -> list[str]:
@@ -122,10 +183,13 @@ def _split_by_country(report: Report) -> list[str]:
     return [title for name, title in report.dataset_titles.items() if name in split]
 
 
-def _setting_tables(report: Report) -> list[tuple[str, list[SettingRow]]]:
+def _setting_tables(report: Report) -> list[tuple[str, list[SettingRow], DataTable]]:
     """The rows of the settings table by kind: an open-ended score is another thing."""
     kinds = dict.fromkeys(row.kind for row in report.settings)
-    return [(kind, [row for row in report.settings if row.kind == kind]) for kind in kinds]
+    return [
+        (kind, [row for row in report.settings if row.kind == kind], overview.settings_table(report, kind))
+        for kind in kinds
+    ]
 
 
 def _by_name(table: Breakdown, names: Mapping[str, str]) -> list[tuple[str, Mapping[str, Cell]]]:
@@ -136,80 +200,12 @@ def _by_name(table: Breakdown, names: Mapping[str, str]) -> list[tuple[str, Mapp
     return rows
 
 
-def _panels(report: Report) -> list[Panel]:
-    grouped: dict[tuple[str, str, str], list[SettingRow]] = {}
-    for row in report.settings:
-        grouped.setdefault((row.model, row.dataset, row.asking), []).append(row)
-    panels = []
-    for (model, dataset, asking), rows in grouped.items():
-        # Settings are set against no retrieval in one variant: the plain one, where it was run.
-        lead = asking if any(row.variant == asking for row in rows) else rows[0].variant
-        own = [row for row in rows if row.setting == BASE_SETTING and row.variant == lead]
-        base = next((row.macro.value for row in own if row.macro), None)
-        changes = [row for row in report.changes if (row.model, row.dataset, row.variant) == (model, dataset, lead)]
-        panels.append(Panel(model, dataset_title(dataset, asking), tuple(rows), base, _verdict(changes)))
-    return panels
-
-
-def _verdict(changes: Sequence[ChangeRow]) -> str:
-    """How many retrieval settings clearly help. The oracle is told the answer, so it does not count."""
-    differences = [row.difference for row in changes if row.difference and _mark(row.setting) == "rag"]
-    known = [(one.low, one.high) for one in differences if one.low is not None and one.high is not None]
-    if not known:
-        return ""
-    better = sum(low > 0 for low, _ in known)
-    worse = sum(high < 0 for _, high in known)
-    settings = "retrieval setting" if len(known) == 1 else "retrieval settings"
-    return (
-        f"Of {len(known)} {settings}, {better} clearly better than no retrieval, {worse} clearly worse, "
-        f"{len(known) - better - worse} undecided (95 % intervals)."
-    )
-
-
-def _span(estimates: Sequence[Estimate | None]) -> float:
-    """Half the width of an axis around zero that holds every interval."""
-    ends = [
-        abs(end)
-        for estimate in estimates
-        if estimate is not None
-        for end in (estimate.value, estimate.low, estimate.high)
-        if end is not None
-    ]
-    return max([0.05, *ends]) * 1.05
-
-
-def _percent(value: float) -> str:
-    return f"{value * 100:.1f}"
-
-
-def _points(value: float) -> str:
-    """Signed, in percentage points, with a real minus sign."""
-    text = f"{abs(value) * 100:.1f}"
-    if float(text) == 0:
-        return "±0.0"
-    return f"+{text}" if value > 0 else f"{_MINUS}{text}"
-
-
 def _clamp(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 
 def _place(value: float) -> str:
     return f"{_clamp(value) * 100:.2f}%"
-
-
-def _around(value: float, span: float) -> str:
-    return _place((value / span + 1) / 2)
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"< {_SMALLEST_P}" if value < _SMALLEST_P else f"{value:.3f}"
-
-
-def _mark(setting: str) -> str:
-    return {BASE_SETTING: "base", ORACLE_SETTING: "oracle"}.get(setting, "rag")
 
 
 def _bcp47(code: str) -> str:

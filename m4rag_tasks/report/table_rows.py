@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.breakdown import Breakdown
 from m4rag_tasks.report.examples import Example
+from m4rag_tasks.report.sections import Section
 from m4rag_tasks.report.titles import run_name, run_title
 
 
@@ -115,6 +116,10 @@ class Report:
     names: Mapping[str, str] = field(default_factory=dict)
     """What people call the varieties and languages of the tables, by code."""
     examples: tuple[Example, ...] = field(default=())
+    resources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The varieties of each resource class, where records say it."""
+    sections: tuple[Section, ...] = field(default=())
+    """What the analysis has to say, by section of the page."""
 
     @property
     def models(self) -> list[str]:

@@ -14,12 +14,13 @@ from typing import Any
 from m4rag_tasks import metrics
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
-from m4rag_tasks.report.breakdown import breakdowns
+from m4rag_tasks.report.breakdown import breakdowns, resource_order
 from m4rag_tasks.report.caveats import caveats, lacking
 from m4rag_tasks.report.checks import SCORES, Record
 from m4rag_tasks.report.completeness import Faults, failed_requests, find_faults
 from m4rag_tasks.report.examples import BASE_SETTING, Example
 from m4rag_tasks.report.runs import Run, partner
+from m4rag_tasks.report.sections import Section
 from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, RunRow, SettingRow
 from m4rag_tasks.report.titles import dataset_title, names_of, run_name
 
@@ -31,6 +32,7 @@ def build_report(
     notes: Sequence[str] = (),
     examples: Sequence[Example] = (),
     names: Mapping[str, str] | None = None,
+    sections: Sequence[Section] = (),
 ) -> Report:
     """The report on runs of any number of models, data sets, settings and variants.
 
@@ -49,7 +51,19 @@ def build_report(
         dataset_titles={run.dataset: dataset_title(run.dataset) for run in runs},
         names=names_of(_varieties(runs), names or {}),
         examples=tuple(examples),
+        resources=_resources(runs),
+        sections=tuple(sections),
     )
+
+
+def _resources(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """The varieties of each resource class, classes from high to low."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for record in run.records:
+            if record.get("resource"):
+                found.setdefault(str(record["resource"]), set()).add(record["language"])
+    return {name: tuple(sorted(found[name])) for name in sorted(found, key=resource_order)}
 
 
 def _varieties(runs: Sequence[Run]) -> set[tuple[str, str | None]]:

@@ -7,11 +7,13 @@ import io
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
+from m4rag_tasks.report import markdown, overview
+from m4rag_tasks.report.data_table import DataTable, as_json, csv_text
 from m4rag_tasks.report.examples import pick_examples
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.pictures import FindImage
@@ -32,7 +34,10 @@ def write_report(
     rule: str | None = None,
     examples_per_model: int = 12,
 ) -> tuple[Path, Report]:
-    """Writes report.html, results.csv and results.json into `out_dir`; returns the page's path and the report.
+    """Writes the report into `out_dir`; returns the page's path and the report.
+
+    That is report.html, report.md, every figure in long format in results.csv, everything in results.json,
+    and each table by itself in tables/.
 
     `paths` are output folders of lmms-eval, model folders or samples files.
     With a `rule` (one of `answers.RULES`) the stored answers are scored again
@@ -48,6 +53,9 @@ def write_report(
     try:
         _write(folder / "results.csv", results_csv(report))
         _write(folder / "results.json", results_json(report))
+        _write(folder / "report.md", markdown.render(report))
+        for table in tables_of(report):
+            _write(folder / "tables" / f"{table.key}.csv", csv_text(table))
         # The page comes last: where it stands, the rest stands too.
         _write(folder / "report.html", render(report))
     except CacheWriteError as error:
@@ -94,9 +102,23 @@ def results_csv(report: Report) -> str:
 
 def results_json(report: Report) -> str:
     """Everything in the tables; examples stay in the page."""
-    content = asdict(report)
+    content = asdict(replace(report, examples=(), sections=()))
     del content["examples"]
+    content["sections"] = {
+        section.key: {
+            "title": section.title,
+            "missing": list(section.missing),
+            "tables": {table.key: as_json(table) for table in section.tables},
+        }
+        for section in report.sections
+    }
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def tables_of(report: Report) -> list[DataTable]:
+    """Every table of the report that has rows."""
+    found = [table for section in report.sections for table in section.tables]
+    return [*overview.all_tables(report), *(table for table in found if table.rows)]
 
 
 _Line = tuple[object, ...]

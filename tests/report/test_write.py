@@ -16,6 +16,7 @@ from . import make_run as make
 
 NORAG = {"am": [1, 1, 0, 0], "en": [1, 1, 1, 0]}
 MMRAG = {"am": [1, 0, 1, 1], "en": [1, 1, 0, 1]}
+FILES = ["report.html", "report.md", "results.csv", "results.json", "tables"]
 
 
 def no_image(*_):
@@ -30,8 +31,9 @@ def runs(tmp_path):
 def test_same_runs_same_bytes(runs, tmp_path):
     for name in ("one", "two"):
         write_report([runs], tmp_path / name, no_image, {})
-    names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["report.html", "results.csv", "results.json"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == FILES
+    names = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(names) > len(FILES)
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -70,7 +72,7 @@ def test_folder_that_cannot_be_made(runs, tmp_path):
 
 def test_no_scraps_are_left(runs, tmp_path):
     page, _ = write_report([runs], tmp_path / "report", no_image, {})
-    assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "results.csv", "results.json"]
+    assert sorted(path.name for path in page.parent.iterdir()) == FILES
 
 
 def test_half_characters_are_spelled_out(tmp_path):
