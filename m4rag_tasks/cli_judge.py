@@ -20,14 +20,40 @@ _COLUMNS = ("kappa", "judges", "language", "items", "images", "value", "low", "h
 
 def add_judge_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `judge` and its actions to the command's verbs."""
-    group = verbs.add_parser("judge", help="grades of passages: agreement")
+    group = verbs.add_parser("judge", help="grades of passages: import, agreement")
     actions = group.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("import", help="grades out of the samples of judging tasks")
+    action.add_argument(
+        "samples", nargs="+", type=Path, metavar="SAMPLES", help="samples files, or lmms-eval's --output_path"
+    )
+    action.add_argument("--output", type=Path, default=Path("grades.jsonl"), help="grades file (default: %(default)s)")
+    action.add_argument("--judge", metavar="NAME", help="the judge, where no results file says it")
+    action.add_argument("--revision", help="of the judge, where the run's model arguments do not say it")
+    action.add_argument("--partial", action="store_true", help="write what is there although grades are missing")
+    action.set_defaults(verb=judge_import)
+
     action = actions.add_parser("agreement", help="how far judges agree, with each other and with people")
     action.add_argument("files", nargs="+", type=Path, metavar="FILE", help="grades files, JSONL or CSV")
     action.add_argument("--csv", type=Path, metavar="FILE", help="write the table to this file too")
     action.add_argument("--json", type=Path, metavar="FILE", help="write everything, confusions too, to this file")
     action.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
     action.set_defaults(verb=judge_agreement)
+
+
+def judge_import(options: argparse.Namespace) -> int:
+    """Write a grades file; says how many there are of what, and what is missing."""
+    import sys
+
+    from m4rag_tasks.grades import write_grades
+    from m4rag_tasks.judge_import import import_grades, summary
+
+    grades, missing = import_grades(options.samples, options.judge, options.revision, options.partial)
+    write_grades(options.output, grades)
+    print("\n".join(_aligned(summary(grades), names=3)))
+    for line in missing:
+        print(f"missing: {line}", file=sys.stderr)
+    print(f"Grades: {options.output}")
+    return 0
 
 
 def judge_agreement(options: argparse.Namespace) -> int:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 # They never look at images.
 OUR_MODELS = {
     "m4rag_reader": "m4rag_tasks.models.reader.Reader",
+    "m4rag_overlap_judge": "m4rag_tasks.models.overlap_judge.OverlapJudge",
     "m4rag_replay": "m4rag_tasks.models.replay.Replay",
 }
+
+KEPT_AT_ONCE = 512
+"""Requests that a run under `--use_cache` may lose when it is killed: few, and enough for a server's batches."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ def register() -> list[ModelManifest]:
         from lmms_eval.models.registry_v2 import ModelManifest
 
         _index_our_tasks()
+        _keep_answers_in_blocks()
         return [ModelManifest(model_id=name, simple_class_path=path) for name, path in OUR_MODELS.items()]
     except Exception as error:
         logger.warning("m4rag tasks are not available: %s. Check with: m4rag tasks", error)
@@ -72,6 +77,30 @@ def _index_our_tasks() -> None:
     TaskManager.initialize_tasks = initialize_with_ours
     TaskManager.match_tasks = match_and_check
     utils.load_yaml_config = load_with_our_bases
+
+
+def _keep_answers_in_blocks() -> None:
+    """Let `--use_cache` keep the answers to our tasks as they come.
+
+    The harness asks all requests of a command in one call of the model and keeps answers only when that
+    returns, so a run that is killed loses all of them. Its own cache does the rest: `LMMS_CACHE_RUN_ID`
+    names the run that is gone on with.
+    """
+    from lmms_eval.caching.response_cache import ResponseCache
+
+    execute = ResponseCache.execute
+    if getattr(execute, "m4rag", False):
+        return
+
+    @functools.wraps(execute)
+    def execute_in_blocks(self: Any, lm: Any, reqtype: str, requests: list[Any]) -> list[Any]:
+        if not any(str(request.task_name).startswith("m4rag_") for request in requests):
+            return execute(self, lm, reqtype, requests)
+        starts = range(0, len(requests), KEPT_AT_ONCE)
+        return [answer for at in starts for answer in execute(self, lm, reqtype, requests[at : at + KEPT_AT_ONCE])]
+
+    execute_in_blocks.m4rag = True  # type: ignore[attr-defined]
+    ResponseCache.execute = execute_in_blocks
 
 
 def _with_ours(theirs: dict[str, Any], folders: list[Path]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from m4rag_tasks import prompts
 from m4rag_tasks.errors import ResponsesError
+from m4rag_tasks.judging.answer import parse_grade
+from m4rag_tasks.models.overlap_judge import OverlapJudge
 from m4rag_tasks.models.reader import choose, split_prompt
 from m4rag_tasks.models.replay import read_responses
 
@@ -120,3 +123,16 @@ def test_a_missing_or_broken_file_is_said_so(tmp_path):
     broken.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(ResponsesError, match="not a readable Parquet file"):
         read_responses(broken)
+
+
+def test_the_overlap_judge_grades_by_what_stands_in_the_passage():
+    def grade(text, question="Which grain is mainly used here?", answer="teff", title="Injera"):
+        prompt = prompts.instruct("judge", question=question, answer=answer, title=title, text=text)
+        return parse_grade(OverlapJudge().answer(SimpleNamespace(args=(prompt,)))).grade
+
+    assert grade("A flatbread made of TEFF.") == 5
+    assert grade("Nothing.\n\nQuestion: Which?\nRight answer: teff\n\nPassage: 1") == 5
+    assert grade("ዳቦ ነው።") == 1
+    shares = [grade(text) for text in ("which grain is used", "a grain is used", "ማሽላ used here", "rice")]
+    assert shares == sorted(shares, reverse=True) and shares[0] > shares[-1] == 1
+    assert OverlapJudge().answer(SimpleNamespace(args=(prompt(),))) == ""

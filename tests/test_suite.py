@@ -239,6 +239,7 @@ LAYERS = [
     "plugin",
     "models",
     "report",
+    "judge_import",
     "demo",
     "cli_corpus",
     "cli_encoder",

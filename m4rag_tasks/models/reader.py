@@ -76,6 +76,12 @@ def _support(option: str, text: str, fragments: frozenset[str]) -> float:
     return PARTIAL_WEIGHT * shared
 
 
+def shared_fragments(part: str, text: str) -> float:
+    """How much of the first text's fragments, from 0 to 1, stand in the second. Both folded."""
+    grams, fragments = _ngrams(part), frozenset(_ngrams(text))
+    return sum(gram in fragments for gram in grams) / len(grams)
+
+
 def fold(text: str) -> str:
     """Compatibility-normalised, case-folded text: the same word looks the same."""
     return unicodedata.normalize("NFKC", text).casefold()
