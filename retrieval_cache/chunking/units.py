@@ -127,8 +127,12 @@ class _Cutter:
     def _counted(self, spans: Sequence[tuple[Text, Iterable[Span]]]) -> list[list[Unit]]:
         """Units of the spans of each text, trimmed, blank ones dropped, all counted in one call."""
         kept = [_trimmed(text.text, each) for text, each in spans]
-        counts = iter(self.tokenizer.counts([piece for _, pieces in kept for piece in pieces]))
-        return [[Unit(a, b, next(counts)) for a, b in each] for each, _ in kept]
+        # Words come again and again; sentences do not, but looking costs next to nothing.
+        different = list({piece: None for _, pieces in kept for piece in pieces})
+        counts = dict(zip(different, self.tokenizer.counts(different), strict=True))
+        return [
+            [Unit(a, b, counts[piece]) for (a, b), piece in zip(each, pieces, strict=True)] for each, pieces in kept
+        ]
 
 
 def _grouped(words: list[Unit], size: int) -> list[list[Unit]]:

@@ -1,8 +1,8 @@
 """What the encoders of pictures and text share; what a model wants is its adapter's business.
 
 An adapter says how a query and a passage read for its model, how many tokens
-they take, and embeds a batch. Here pictures are found and read, items are
-batched (`batches.py`), and a batch that does not fit into the device's memory
+they take, and embeds a batch. Here pictures are found and read (`pictures.py`), items
+are batched (`batches.py`), and a batch that does not fit into the device's memory
 is split in two until it does.
 
 Rows do not depend on what else is in a call, up to the rounding of the model's
@@ -13,20 +13,24 @@ however often it is stopped.
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retrieval_cache.encoders.adapter import Adapter
 from retrieval_cache.encoders.batches import make_batches
+from retrieval_cache.encoders.pictures import read_pictures
 from retrieval_cache.encoders.weights import ModelError
-from retrieval_cache.images import image_size, is_remote, query_image, read_rgb, resolve_image
+from retrieval_cache.images import image_size, is_remote, query_image, resolve_image
 from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
 from retrieval_cache.specs import passage_input
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _CALL = 1024  # items a call should get: what the sorting by length has to choose from
 _MOST = 64  # items of a batch, whose pictures are in memory together
@@ -53,8 +57,6 @@ class MultimodalEncoder:
         self.name, self._params, self._adapter = spec.name, spec.params, adapter
         self.passage_images = bool(spec.params["passage_images"])
         self._batch_tokens = batch_tokens or _LIMITS.get(adapter.device.partition(":")[0], _LIMITS["cuda"])
-        # Articles share one picture among their passages, questions too.
-        self._read = functools.lru_cache(maxsize=16)(read_rgb)
 
     @property
     def dim(self) -> int:
@@ -96,8 +98,11 @@ class MultimodalEncoder:
     def encode(self, items: Sequence[Item]) -> np.ndarray:
         """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
         vectors = np.empty((len(items), self.dim), np.float32)
-        for batch in self.batches(items)[1]:
-            vectors[batch] = self._embed([items[number] for number in batch])
+        batches = self.batches(items)[1]
+        pictures = self._pictures([items[number] for batch in batches for number in batch])
+        for batch in batches:
+            chosen = [items[number] for number in batch]
+            vectors[batch] = self._embed(chosen, [next(pictures) for item in chosen if item.image])
         return vectors
 
     def batches(self, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
@@ -107,8 +112,7 @@ class MultimodalEncoder:
 
     def _lengths(self, items: Sequence[Item]) -> list[int]:
         """Tokens that the model reads of each item; says when it does not read all of one."""
-        sizes = [self._checked(image_size, item) if item.image else None for item in items]
-        tokens = self._adapter.tokens([item.text for item in items], sizes)
+        tokens = self._adapter.tokens([item.text for item in items], [_sized(item) for item in items])
         limit = self._adapter.limit
         long = [number for number, count in enumerate(tokens) if count > limit]
         if long:
@@ -120,11 +124,19 @@ class MultimodalEncoder:
             )
         return [min(count, limit) for count in tokens]
 
-    def _embed(self, items: Sequence[Item]) -> np.ndarray:
-        """One batch; halves of it if it does not fit into memory."""
+    def _pictures(self, items: Sequence[Item]) -> Iterator[Image.Image]:
+        """The pictures of those items that have one, in their order, read ahead of the model."""
+        with_one = [item for item in items if item.image is not None]
+        for item, picture in zip(with_one, read_pictures([item.image for item in with_one]), strict=True):
+            if isinstance(picture, CorpusError):
+                raise _of(item, picture) from picture
+            yield picture
+
+    def _embed(self, items: Sequence[Item], pictures: Sequence[Image.Image]) -> np.ndarray:
+        """One batch; halves of it if it does not fit into memory. Either all items have a picture or none has."""
         try:
-            images = [self._checked(self._read, item) for item in items] if items[0].image else None
-            return self._adapter.embed([item.text for item in items], images, items[0].asked).numpy(force=True)
+            texts = [item.text for item in items]
+            return self._adapter.embed(texts, pictures or None, items[0].asked).numpy(force=True)
         except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise
@@ -134,14 +146,19 @@ class MultimodalEncoder:
                     "Use a device with more memory, or a smaller model.",
                 ) from error
         half = len(items) // 2
-        return np.concatenate([self._embed(items[:half]), self._embed(items[half:])])
+        return np.concatenate([self._embed(items[part], pictures[part]) for part in (slice(half), slice(half, None))])
 
-    def _checked(self, read, item: Item):
-        """What `read` gives for the picture; an error names the item too."""
-        try:
-            return read(item.image)
-        except CorpusError as error:
-            raise CorpusError(f"{item.owner}: {error.message}", error.fix) from error
+
+def _sized(item: Item) -> tuple[int, int] | None:
+    """Width and height of an item's picture; an error names the item too."""
+    try:
+        return image_size(item.image) if item.image else None
+    except CorpusError as error:
+        raise _of(item, error) from error
+
+
+def _of(item: Item, error: CorpusError) -> CorpusError:
+    return CorpusError(f"{item.owner}: {error.message}", error.fix)
 
 
 def _out_of_memory(error: BaseException) -> bool:
