@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from m4rag_tasks import contexts, datasets, images, prompts, records, retrieval, rows, sources
+from m4rag_tasks import contexts, datasets, evidence, images, prompts, records, retrieval, rows, sources
 from m4rag_tasks.records import Record
 from m4rag_tasks.rows import Doc, Row
 from m4rag_tasks.suite import Dataset, Language, Setting, Task, Variant, language
@@ -126,9 +126,7 @@ class Cell:
             "options": list(row.options),
             "gold": row.gold,
             "faults": rows.faults(row),
-            "passages": [
-                {"id": hit.id, "title": hit.title, "rank": hit.rank, "score": hit.score} for hit in self.hits(row)
-            ],
+            **self._shown(row),
             "retriever": cache.manifest.retriever.name if cache else None,
             "context": contexts.context_name(self.dataset, kind) if kind else None,
             "template": self.template_digest(variety),
@@ -138,3 +136,16 @@ class Cell:
             everywhere = datasets.answers_in_all_languages(self.dataset, row.qa_id)
             record["references"] = records.references(row.answer, everywhere)
         return {**record, **records.scored(record, answer)}
+
+    def _shown(self, row: Row) -> dict[str, Any]:
+        """What records say of the passages or context shown, and of what was searched with."""
+        hits, kind = self.hits(row), self.context_kind
+        shown: dict[str, Any] = {"passages": [evidence.of_passage(hit, row) for hit in hits]}
+        shown["context_chars"] = sum(len(hit.title) + len(hit.text) for hit in hits)
+        if kind:
+            text = contexts.context(self.dataset, kind, row)
+            shown |= {"context_chars": len(text), "context_has_answer": evidence.holds_answer(text, row)}
+        if self.setting.retriever:
+            query = retrieval.query(self.dataset, self.setting, row)
+            shown["query_has_answer"] = evidence.holds_answer(query.text, row)
+        return shown

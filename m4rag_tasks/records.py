@@ -11,6 +11,13 @@ which prompt and passages, and these fields about the answer:
     strict       multiple choice only: the score under the reference program's rule
     references   open-ended only: the golds {"single": str, "dual": [str], "multi": [str]}
     scores       open-ended only: `open_ended.scores`
+
+and about what was shown (`evidence`):
+
+    passages            per passage its id, title, rank, score, has_answer, has_options
+    context_chars       characters of the passages or of the context; 0 where nothing is shown
+    context_has_answer  only where a context is shown: whether the right answer stands in it
+    query_has_answer    only where was searched: whether it stands in what was searched with
 """
 
 from __future__ import annotations

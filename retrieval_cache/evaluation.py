@@ -8,7 +8,6 @@ Means are taken per language, over languages (macro) and over queries (micro).
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ir_measures import RR, Qrel, R, ScoredDoc, nDCG
 
+from retrieval_cache.matching import normalised
 from retrieval_cache.qrels import Qrels
 from retrieval_cache.records import CacheMismatch
 from retrieval_cache.store.cache import Cache
@@ -115,11 +115,6 @@ def answered(cache: Cache, answers: Mapping[str, Sequence[str]]) -> PerQuery:
     if not any(found.values()):
         raise CacheMismatch(f"no query of {cache.folder} has an answer.", "Use the answers of this data set.")
     return found
-
-
-def normalised(text: str) -> str:
-    """Text for comparing: NFKC, caseless, any white space one space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _level(cache: Cache, qrels: Qrels) -> str:

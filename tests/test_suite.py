@@ -212,6 +212,7 @@ LAYERS = [
     "languages_doc",
     "generate",
     "rows",
+    "evidence",
     "revisions",
     "sources",
     "datasets",

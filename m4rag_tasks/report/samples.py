@@ -8,11 +8,13 @@ questions that a report shows in full.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from m4rag_tasks import suite
@@ -74,7 +76,7 @@ def read_samples(path: Path, shown: str, rule: str | None = None, task: str = ""
         if question_id in samples.offsets:
             repeated.append(question_id)
             continue
-        samples.records.append(record if is_unscored(record) else _slim(record))
+        samples.records.append(record if is_unscored(record) else {**_slim(record), **_tokens(sample)})
         samples.offsets[question_id] = offset
     if repeated:
         raise _repeated(shown, repeated)
@@ -146,16 +148,40 @@ def _scored_again(record: Record, sample: Mapping[str, Any], rule: str) -> Recor
 
 
 def _slim(record: Record) -> Record:
-    """A record without its texts: of options their number, of passages the best score, of scores each by its name."""
+    """A record without its texts: of options their number, of passages what stands in them, of scores each one."""
     kept = {key: _shared(value) for key, value in record.items() if key not in _TEXTS}
     found = [passage.get("score") for passage in record["passages"]]
     known = [score for score in found if isinstance(score, int | float)]
     kept["choices"] = len(record["options"])
+    kept["passages"] = [_passage(one) for one in record["passages"]]
     kept["best_score"] = max(known) if known and len(known) == len(found) else None
     if record["kind"] == "open_ended":
         kept["prediction"] = None if record["prediction"] is None else ""
         kept.update({name: record["scores"][name] for name in SCORES if "score" in record})
     return kept
+
+
+def _passage(passage: Mapping[str, Any]) -> Record:
+    """What tables need of a passage, the same one once in memory: it stands under many questions."""
+    name, has_answer, standing = (passage.get(key) for key in ("id", "has_answer", "has_options"))
+    return _passage_once(
+        name if isinstance(name, str) else None,
+        has_answer if isinstance(has_answer, bool) else None,
+        tuple(number for number in standing if type(number) is int) if isinstance(standing, list) else None,
+    )
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def _passage_once(name: str | None, has_answer: bool | None, has_options: tuple[int, ...] | None) -> Record:
+    return MappingProxyType({"id": name, "has_answer": has_answer, "has_options": has_options})
+
+
+def _tokens(sample: Mapping[str, Any]) -> Record:
+    """How many tokens the prompt had, where the model's backend reported it; the last request's, if several."""
+    counts = sample.get("token_counts")
+    known = counts[-1] if isinstance(counts, list) and counts else None
+    number = known.get("input_tokens") if isinstance(known, dict) else None
+    return {"input_tokens": number} if isinstance(number, int) else {}
 
 
 def _told_their_task(records: list[Record], task: str, shown: str) -> list[Record]:

@@ -20,7 +20,7 @@ from retrieval_cache import (
     evaluate,
     read_qrels,
 )
-from retrieval_cache.evaluation import normalised
+from retrieval_cache.matching import normalised
 
 LANGUAGES = {
     f"q{number}": language for number, language in enumerate(["en", "id", "hi", "zh", "th", "arz", "am", "en"])
