@@ -10,8 +10,14 @@ g, the figure is m = (1/S) sum_s ybar_s and
     CR2   = sum_g (sum_{i in g} k_s(i)g psi_i)^2,   k_sg = 1/sqrt(1 - n_sg/n_s)
     V     = the larger of the two                          G images, N records
 
-    m -/+ t(0.975; f) sqrt(V), cut to the range of the figure
+    difference:  m -/+ t sqrt(V), cut to [-1, 1]           t = t(0.975; f)
     p = 2 P(T > |m|/sqrt(V)), T ~ t(f)
+
+    share:       (m + h/2 -/+ sqrt(m (1-m) h + h²/4)) / (1 + h),   h = t² V / (m (1-m))
+
+For a share that is Wilson's interval with the effective sample size m (1-m)/V and t in place of z. The plain one
+is too short on the side of 1/2 where m is close to 0 or 1: of simulated shares of 0.95 over 100 images of 3
+questions that go together (correlation 0.3) it holds 92 %, this one 95 to 96 %; at 0.5 both hold 95 %.
 
 CR1 is too small where a few small strata stand beside a large one, whose records
 hide in N what the small strata lost. CR2 is not: for records that are independent
@@ -28,7 +34,10 @@ With one stratum and one record an image this is f = G-1, V = s^2/N: the ordinar
 interval. It falls to the number of images that carry the variance: three languages
 of three questions beside one of 600 have f = 6 and not 608.
 
-Sources: Cameron & Miller (2015), "A Practitioner's Guide to Cluster-Robust
+Sources: Kott & Carr (1997), "Developing an Estimation Strategy for a Pesticide Data Program", J. Official
+Statistics 13(4), 367-383 (Wilson's interval with an effective sample size); Dean & Pagano (2015), "Evaluating
+Confidence Interval Methods for Binomial Proportions in Clustered Surveys", J. Survey Stat. Methodol. 3(4), 484-503
+(its coverage beside others); Cameron & Miller (2015), "A Practitioner's Guide to Cluster-Robust
 Inference", J. Human Resources 50(2), 317-372 (the sandwich, CR1); Bell & McCaffrey
 (2002), "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage
 Samples", Survey Methodology 28(2), 169-181 (CR2, f); Imbens & Kolesár (2016),
@@ -86,7 +95,7 @@ class Estimate:
 
 
 def estimate(values: Floats, images: Codes, strata: Codes | None = None, low: float = 0.0, failed: int = 0) -> Estimate:
-    """The mean of at least one value, a figure in [low, 1], with its interval. Images and strata count from 0."""
+    """The mean of at least one value, a share (low 0) or difference (low -1). Images and strata count from 0."""
     mean, error = _mean_and_error(values, images, strata)
     g = int(images.max()) + 1
     if error is None:
@@ -95,7 +104,7 @@ def estimate(values: Floats, images: Codes, strata: Codes | None = None, low: fl
         ends = _wilson(mean, g) if low == 0.0 else _signed_wilson(mean, g)
     else:
         reach = float(stdtrit(error.freedom, (1 + _LEVEL) / 2)) * error.size
-        ends = mean - reach, mean + reach
+        ends = _score(mean, reach) if low == 0.0 else (mean - reach, mean + reach)
     return Estimate(mean, max(low, ends[0]), min(1.0, ends[1]), len(values), g, failed)
 
 
@@ -204,13 +213,22 @@ def _error_between_strata(cells: _Cells) -> _Error:
     return _Error(math.sqrt(g / (g - 1) * float(psi @ psi)), max(float(freedom), 1.0))
 
 
+def _score(share: float, reach: float) -> tuple[float, float]:
+    """The score interval of a share strictly between 0 and 1 whose plain interval reaches that far."""
+    return _score_ends(share, reach * reach / (share * (1 - share)))
+
+
 def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson score interval: (p + z²/2n -/+ z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
+    """Wilson's interval of n independent draws."""
     z = float(ndtri((1 + _LEVEL) / 2))
-    centre = share + z * z / (2 * n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return _score_ends(share, z * z / n)
+
+
+def _score_ends(share: float, h: float) -> tuple[float, float]:
+    """(p + h/2 -/+ sqrt(p(1-p)h + h²/4)) / (1 + h), with h = z²/n."""
+    reach = math.sqrt(share * (1 - share) * h + h * h / 4)
     # p lies inside by construction; rounding must not put it outside.
-    return min(share, (centre - reach) / (1 + z * z / n)), max(share, (centre + reach) / (1 + z * z / n))
+    return min(share, (share + h / 2 - reach) / (1 + h)), max(share, (share + h / 2 + reach) / (1 + h))
 
 
 def _signed_wilson(difference: float, n: int) -> tuple[float, float]:
