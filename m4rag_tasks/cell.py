@@ -105,7 +105,7 @@ class Cell:
 
     def record(self, doc: Doc, answer: str) -> Record:
         """Everything a report needs to know of one answered question; see `records`."""
-        row, cache, kind = self.row(doc), self.cache, self.context_kind
+        row, cache, kinds = self.row(doc), self.cache, self.context_kinds
         variety = language(row.language)
         record: Record = {
             "question_id": row.question_id,
@@ -128,7 +128,7 @@ class Cell:
             "faults": rows.faults(row),
             **self._shown(row),
             "retriever": cache.manifest.retriever.name if cache else None,
-            "context": contexts.context_name(self.dataset, kind) if kind else None,
+            "context": contexts.context_name(self.dataset, kinds[0]) if kinds else None,
             "template": self.template_digest(variety),
             "cache": cache.manifest.key if cache else None,
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from m4rag_tasks import suite
 from m4rag_tasks.cli_cache import add_cache_verbs
 from m4rag_tasks.cli_cache.choose import resolve_all
+from m4rag_tasks.cli_context import add_context_verbs
 from m4rag_tasks.cli_corpus import add_corpus_verbs
 from m4rag_tasks.cli_encoder import add_encoder_verbs
 from m4rag_tasks.cli_judge import add_judge_verbs
@@ -136,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _add_verbs_to_run(verbs)
+    add_context_verbs(verbs)
     add_corpus_verbs(verbs)
     add_encoder_verbs(verbs)
     add_cache_verbs(verbs)

@@ -1,11 +1,12 @@
 """Texts that stand beside the questions: oracle contexts and captions.
 
-A context set is a JSONL file of {"question_id", "text"}, `contexts/<kind>.jsonl` in
-the data set's own folder, or below the folder that `M4RAG_CONTEXTS` names. Kinds:
+A context set is a JSONL file of {"question_id", "text"}; where it lies and which of
+several is used, `context_sets` knows. Kinds:
 
     oracle        what is needed to answer (the paper, section 3.3)
     oracle_local  the same in the question's language (the paper's RQ3)
     caption       a description of the image, made without knowing the answer
+    queries       search queries, one a line, to build a corpus with; no task shows them
 
 For WorldCuisines the oracle context is the dish's `Text Description` in the food
 knowledge base, so no file is needed. The mini benchmark bundles its own. CVQA asks
@@ -20,22 +21,21 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-
-from platformdirs import user_data_path
+from typing import Any
 
 from m4rag_tasks import datasets, sources
+from m4rag_tasks.context_sets import CONTEXTS_VARIABLE, ContextSet, in_use
 from m4rag_tasks.errors import ContextError
 from m4rag_tasks.rows import Row
 from m4rag_tasks.suite import Dataset
 from retrieval_cache import file_sha256
 
 KB_COLUMN = "Text Description"
-CONTEXTS_VARIABLE = "M4RAG_CONTEXTS"
 
 
 def context_name(dataset: Dataset, kind: str) -> str:
     """How records name the context set: where the text of this kind comes from."""
-    return f"food-kb:{KB_COLUMN}" if _in_knowledge_base(dataset, kind) else f"{dataset.codes}:{kind}"
+    return f"food-kb:{KB_COLUMN}" if in_knowledge_base(dataset, kind) else in_use(dataset, kind).title
 
 
 def context(dataset: Dataset, kind: str, row: Row) -> str:
@@ -44,13 +44,13 @@ def context(dataset: Dataset, kind: str, row: Row) -> str:
     Raises `ContextError` where there is none: a question without its context
     must never pass silently as one without retrieval.
     """
-    if _in_knowledge_base(dataset, kind):
+    if in_knowledge_base(dataset, kind):
         entry = datasets.knowledge_base(dataset).get(str(row.subject_id))
         text = (entry or {}).get(KB_COLUMN) or ""
         where = context_name(dataset, kind)
     else:
-        path = context_file(dataset, kind)
-        texts = _texts(path, _stamp(path))
+        asked = in_use(dataset, kind)
+        path, texts = asked.path, texts_of(asked)
         text = texts.get(row.question_id) or (texts.get(row.qa_id, "") if dataset.asks_in_english else "")
         where = str(path)
     text = " ".join(text.split())
@@ -62,21 +62,33 @@ def context(dataset: Dataset, kind: str, row: Row) -> str:
     return text
 
 
-def context_file(dataset: Dataset, kind: str) -> Path:
-    """Where the context set of this kind is, whether or not it is there."""
-    folder_name = Path(dataset.local[0]).parent.name
-    if dataset.hub_id is not None and (named := sources.named_folder(CONTEXTS_VARIABLE)):
-        return named / folder_name / f"{kind}.jsonl"
-    home = sources.home(dataset)
-    folder = home / "contexts" if home else user_data_path("m4rag") / "contexts" / folder_name
-    return folder / f"{kind}.jsonl"
+def texts_of(one: ContextSet) -> dict[str, str]:
+    """All texts of a set by question id. Raises `ContextError` if it is missing, broken or not what was imported."""
+    stamp = _stamp(one.path)
+    texts = _texts(one.path, stamp)
+    manifest = _manifest(one, _stamp(one.manifest_path)) if one.name else None
+    if manifest and manifest["sha256"] != _file_digest(one.path, stamp):
+        raise ContextError(
+            f"The context set {one.path} is not the one that was imported: its bytes have changed since. Put the"
+            f" imported file back, or import it anew under another name."
+        )
+    return texts
+
+
+@functools.lru_cache(maxsize=8)
+def _manifest(one: ContextSet, stamp: tuple[int, int] | None) -> dict[str, Any] | None:
+    return one.manifest()
 
 
 def check(dataset: Dataset, kind: str) -> None:
     """Raise `ContextError` if there is no context set of this kind at all."""
-    if not _in_knowledge_base(dataset, kind):
-        path = context_file(dataset, kind)
-        _texts(path, _stamp(path))
+    if not in_knowledge_base(dataset, kind):
+        texts_of(in_use(dataset, kind))
+
+
+def source_of(dataset: Dataset, kind: str) -> str:
+    """The set in use by name and by the first digits of its digest. Raises as `context_digest`."""
+    return f"{context_name(dataset, kind)}@{context_digest(dataset, kind)[:12]}"
 
 
 def context_digest(dataset: Dataset, kind: str) -> str:
@@ -84,11 +96,11 @@ def context_digest(dataset: Dataset, kind: str) -> str:
 
     Raises `ContextError` or `DataError` if it is not there.
     """
-    if _in_knowledge_base(dataset, kind):
+    if in_knowledge_base(dataset, kind):
         return _knowledge_base_digest(dataset, str(sources.home(dataset)))
-    check(dataset, kind)
-    path = context_file(dataset, kind)
-    return _file_digest(path, _stamp(path))
+    asked = in_use(dataset, kind)
+    texts_of(asked)
+    return _file_digest(asked.path, _stamp(asked.path))
 
 
 @functools.lru_cache(maxsize=4)
@@ -104,7 +116,8 @@ def _file_digest(path: Path, stamp: tuple[int, int] | None) -> str:
     return file_sha256(path)
 
 
-def _in_knowledge_base(dataset: Dataset, kind: str) -> bool:
+def in_knowledge_base(dataset: Dataset, kind: str) -> bool:
+    """Whether the texts of this kind are the dishes' own, so that no set is needed."""
     return dataset.codes == "wc" and kind == "oracle"
 
 
@@ -137,7 +150,7 @@ def _bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise ContextError(
             f"There is no context set {path}. Put one there, a JSON object with question_id and text in each line, "
-            f"or name the folder that holds it by {CONTEXTS_VARIABLE}."
+            f"name the folder that holds it by {CONTEXTS_VARIABLE}, or let a model write it (m4rag tasks --work write)."
         ) from error
     except OSError as error:
         raise ContextError(f"The context set {path} cannot be read ({error.strerror}). Correct that.") from error

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from m4rag_tasks import contexts, datasets, images, sources
-from m4rag_tasks.errors import DataError, MissingImageError
+from m4rag_tasks.errors import ContextError, DataError, MissingImageError
 from m4rag_tasks.rows import Row
 from m4rag_tasks.sources import cache_root
 from m4rag_tasks.suite import DATASETS, SETTINGS, TOP_K, Dataset, Setting
@@ -51,6 +51,17 @@ def query(dataset: Dataset, setting: Setting, row: Row) -> Query:
     else:
         text = question
     return Query(row.question_id, text, None, None)
+
+
+def queries_from(dataset: Dataset, setting: Setting) -> str | None:
+    """The context set that queries are made of; None where they are the question's own, or the set is missing."""
+    if setting.query not in ("oracle", "caption"):
+        return None
+    try:
+        return contexts.source_of(dataset, setting.query)
+    except (ContextError, DataError):
+        # Caches are looked at and moved without it too. Whoever asks a question will hear what is missing.
+        return None
 
 
 def queries(dataset: Dataset, setting: Setting) -> Iterator[Query]:
@@ -112,6 +123,7 @@ def build_spec(
         chunker=chunker or default_chunker(name),
         k=k,
         max_broken=max_broken,
+        queries_from=queries_from(dataset, setting),
     )
 
 
@@ -162,12 +174,15 @@ def cache_in_use(dataset_key: str, setting_name: str) -> Cache:
     return opened[1] if opened else open_cache(dataset_key, setting_name)
 
 
-# By data set, setting, cache root and data folder: what was known of the last build, and the cache.
-_opened: dict[tuple[str, str, Path, Path | None], tuple[tuple[int, int] | None, Cache]] = {}
+_Place = tuple[str, str, Path, Path | None, str | None]
+# By data set, setting, cache root, data folder and context set: what was known of the last build, and the cache.
+_opened: dict[_Place, tuple[tuple[int, int] | None, Cache]] = {}
 
 
-def _place(dataset_key: str, setting_name: str) -> tuple[str, str, Path, Path | None]:
-    return dataset_key, setting_name, cache_root(), sources.home(DATASETS[dataset_key])
+def _place(dataset_key: str, setting_name: str) -> _Place:
+    dataset = DATASETS[dataset_key]
+    asked = queries_from(dataset, SETTINGS[setting_name])
+    return dataset_key, setting_name, cache_root(), sources.home(dataset), asked
 
 
 def _find_cache(dataset: Dataset, setting: Setting) -> Cache:
@@ -182,6 +197,7 @@ def _find_cache(dataset: Dataset, setting: Setting) -> Cache:
         chunker=None,
         k=TOP_K,
         corpus_sha256=known_corpus_sha256(corpus, root) if compared else None,
+        queries_from=queries_from(dataset, setting),
     )
     return find_cache(root, wanted, fix=f"Build it: {build_command(dataset, setting)}")
 

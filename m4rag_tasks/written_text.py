@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import regex
+
 from m4rag_tasks.answer_text import is_failed, strip_reasoning
 
-_ENDS = frozenset(".!?…。．！？｡।॥።፧፨؟۔។၊။᠃᠉᱾᱿‼⁇⁈⁉")
+_ENDS = regex.compile(r"\p{Sentence_Terminal}|…")
 _UNMARKED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")
 _OPENED = re.compile(r"<(?:think|thinking|reasoning)>", re.I)
 _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:eos|end_of_turn)>")
@@ -48,7 +50,7 @@ def ends_as_a_text(text: str) -> bool:
     """Whether the last character, closing quotes and brackets left aside, ends a sentence or cannot tell."""
     # From the end, and not `rstrip`, because closing marks are categories and not a list.
     for character in reversed(text):
-        if character in _ENDS:
+        if _ENDS.match(character):
             return True
         if not (character.isspace() or character in _CLOSING or unicodedata.category(character) in ("Pe", "Pf")):
             return unicodedata.name(character, "").startswith(_UNMARKED)

@@ -215,7 +215,7 @@ class Build:
             retriever=spec.retriever,
             chunker=spec.chunker,
             corpus={**passages["facts"], "source": self.corpus.source},
-            queries={"sha256": asked, "count": len(self.queries)},
+            queries={"sha256": asked, "count": len(self.queries), "source": spec.queries_from},
             images={"passages": None, "queries": None},
             libraries={
                 "passages": libraries,

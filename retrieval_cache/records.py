@@ -199,7 +199,8 @@ class BuildSpec:
     (`corpus.files`), `max_broken` how many of its lines may be broken and left
     out: a number (int) or a share of all (float below 1). `image_root` is the
     folder that relative image paths of the corpus start from; None indexes
-    passages without their images.
+    passages without their images. `queries_from` names what the queries were made
+    from beside the questions, in the caller's words; None where that is nothing.
     """
 
     dataset: str
@@ -210,6 +211,7 @@ class BuildSpec:
     chunker: ChunkerSpec = field(default_factory=ChunkerSpec)
     k: int = 5
     max_broken: int | float = 0
+    queries_from: str | None = None
 
     def __post_init__(self) -> None:
         check_name("dataset", self.dataset)
@@ -225,7 +227,8 @@ class Wanted:
 
     `key` (or its first letters) picks one of several caches that match. With the
     retriever left open it may be any, at the revision that this version makes;
-    with the chunker left open, passages may have been cut in any way.
+    with the chunker left open, passages may have been cut in any way. A cache that
+    does not say what its queries were made from is compared question by question only.
     """
 
     dataset: str
@@ -234,6 +237,7 @@ class Wanted:
     chunker: ChunkerSpec | None = field(default_factory=ChunkerSpec)
     k: int = 5
     corpus_sha256: str | None = None
+    queries_from: str | None = None
     key: str | None = None
 
 

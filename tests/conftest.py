@@ -42,6 +42,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     from m4rag_tasks import contexts, datasets, images, outside, prompts, sources
 
     monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / "no-cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "no-data"))
     images.show_images(True)
     templates_dir = prompts.templates_dir
     yield

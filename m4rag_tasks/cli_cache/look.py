@@ -58,10 +58,11 @@ def _described(entry: CacheEntry) -> str:
     else:
         passages = f"export: {manifest.passages_here} of {manifest.corpus['passages']} passages"
     source = f", from {manifest.corpus['source']}" if manifest.corpus["source"] else ""
+    asked = f", made from {manifest.queries['source']}" if manifest.queries["source"] else ""
     sizes = [f"{manifest.files[name]['size']:,} bytes of {name.split('.')[0]}" for name in sorted(manifest.files)]
     return (
         f"retriever {manifest.retriever.name} ({manifest.retriever.revision}), k {manifest.k},"
-        f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing),"
+        f" {manifest.queries['count']} queries ({manifest.queries['unmatched']} match nothing{asked}),"
         f" {passages} of {manifest.chunker.max_tokens} tokens"
         f" of {manifest.corpus['articles']} articles (corpus {manifest.corpus['sha256'][:12]},"
         f" {manifest.corpus['broken']} broken lines left out{source}), {', '.join(sizes)}"

@@ -220,6 +220,9 @@ def _differences(manifest: Manifest, wanted: Wanted) -> list[str]:
         pairs.append((f"chunker {name}", manifest.chunker.to_json()[name], value))
     if wanted.corpus_sha256 is not None:
         pairs.append(("corpus", manifest.corpus["sha256"], wanted.corpus_sha256))
+    source = manifest.queries["source"]
+    if wanted.queries_from is not None and source is not None:
+        pairs.append(("queries made from", source, wanted.queries_from))
     if wanted.key is not None and not manifest.key.startswith(wanted.key):
         pairs.append(("key", manifest.key, wanted.key))
     return [f"{name}: cache {a!r}, task {b!r}" for name, a, b in pairs if a != b]

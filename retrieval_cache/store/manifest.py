@@ -6,7 +6,7 @@ versions that shaped its stage and the format. A manifest whose key does not
 follow from what it was made from was edited, and is refused.
 
 The key covers dataset, setting, k, retriever, chunker, images, libraries, the
-sha256 of the corpus, the sha256 and count of the queries. It does not cover
+sha256 of the corpus, the sha256 and count of the queries, and what they were made from. It does not cover
 what came out: `files`, which opening and `verify` compare with the files
 themselves, the number of passages, which opening counts, and the figures
 `articles`, `skipped`, `broken`, `unmatched` and those `measured`, which nothing checks, nor
@@ -41,8 +41,9 @@ class Manifest:
 
     `corpus`: sha256 of the corpus, counts of articles, skipped pages, broken lines
     left out and passages, and `source`, the address on the hub that the build was
-    given (None: files of its own). `queries`: sha256 over ids and digests, count, and `unmatched`, the
-    number of queries whose best score is 0. `images`: sha256 over the pictures
+    given (None: files of its own). `queries`: sha256 over ids and digests, count, `unmatched`, the
+    number of queries whose best score is 0, and `source`, what they were made from beside the
+    questions (None: nothing, or not said). `images`: sha256 over the pictures
     of passages and queries, None where none were used. `libraries`: versions
     per stage. `files`: sha256 and size in bytes. `measured`: figures of this
     build by name, such as the recall of an index that is not exact. `export`:
@@ -83,6 +84,8 @@ class Manifest:
     def derived_key(self) -> str:
         """The key that follows from what the hits were made from."""
         asked = {name: self.queries[name] for name in ("sha256", "count")}
+        if self.queries.get("source") is not None:
+            asked["source"] = self.queries["source"]
         return hits_key(
             self.index_key,
             self.dataset,
@@ -107,6 +110,9 @@ class Manifest:
         that is not a manifest whose key follows from its fields.
         """
         _check_format(value, where)
+        if isinstance(value, dict) and isinstance(value.get("queries"), dict):
+            # Not every cache says it.
+            value = {**value, "queries": {"source": None, **value["queries"]}}
         _check(value, _SHAPE, where)
         try:
             fields = dict(value)
@@ -197,7 +203,7 @@ _SHAPE = {
         "passages": int,
         "source": _Optional(str),
     },
-    "queries": {"sha256": _HEX64, "count": int, "unmatched": int},
+    "queries": {"sha256": _HEX64, "count": int, "unmatched": int, "source": _Optional(str)},
     "images": {"passages": _Optional(_HEX64), "queries": _Optional(_HEX64)},
     "libraries": {"passages": _Each(str), "index": _Each(str), "search": _Each(str)},
     "files": {"hits.arrow": _FILE, "passages.arrow": _FILE},
