@@ -50,8 +50,12 @@ class Looked:
 
 
 def look(written: Written) -> Looked:
-    """Check every text against the rows of its data set. Raises `ContextError` for ids that it has no question of."""
+    """Check every text against the rows of its data set.
+
+    Raises `ContextError` for ids that it has no question of, and if its rows are others than those that were asked.
+    """
     task = written.task
+    _refuse_other_rows(written)
     expected = expected_questions(task)
     unknown = written.texts.keys() - {asked.question_id for asked in expected}
     if unknown:
@@ -61,6 +65,18 @@ def look(written: Written) -> Looked:
         )
     shown = tqdm(expected, desc="checking", unit="text", delay=2, disable=None)
     return Looked(written, expected, tuple(findings(task.setting.makes, shown, written.texts)))
+
+
+def _refuse_other_rows(written: Written) -> None:
+    """Texts about other questions than those of today would pass every check of single texts."""
+    for file in written.files:
+        noted = (file.config.get("metadata") or {}).get("rows")
+        rows_now = datasets.load_rows(file.task.dataset, file.task.language)
+        if noted not in (None, datasets.rows_digest(rows_now, file.task.dataset)):
+            raise ContextError(
+                f"{file.task.name} was run on other rows than those that are here now ({file.path.name}):"
+                " questions or answers changed. Import the texts where those rows are, or run it again."
+            )
 
 
 def expected_questions(task: Task) -> tuple[Expected, ...]:

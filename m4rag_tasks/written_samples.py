@@ -1,8 +1,10 @@
 """The samples of writing tasks, as lmms-eval left them: texts by question, and who wrote them.
 
 Files of several languages, and of several starts, are read as one as long as one model wrote
-them for one task with one instruction. Where a file says how many tokens a text took, that
-decides whether it was cut off; else its looks do (`written_text`).
+them for one task with one instruction. A text that took fewer tokens than it might have was not
+cut off. One that took all of them was, unless it ends by a mark: models that count a whole batch
+alike (Hugging Face's, which fill up shorter texts) say so of texts that had long ended. Where tokens
+are not counted, the looks of a text decide (`written_text`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from m4rag_tasks import suite
 from m4rag_tasks.context_checks import Text
 from m4rag_tasks.errors import RunError, UnknownNameError
 from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, read_facts
+from m4rag_tasks.written_text import ends_with_a_mark
 
 RECORD_KEY = "written"
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
@@ -189,11 +192,12 @@ def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _text(record: Mapping[str, Any], sample: Mapping[str, Any], file: SamplesFile, where: str) -> Text:
     finish, tokens = str(record.get("finish", "failed")), _tokens(sample)
-    if finish in ("ended", "cut_off") and tokens is not None and file.limit is not None:
-        # The text may be cut off after a full stop, or end well without one.
-        finish = "cut_off" if tokens >= file.limit else "ended"
+    text = str(record.get("text") or "")
+    if text and finish in ("ended", "cut_off") and tokens is not None and file.limit is not None:
+        marked = file.task.setting.makes != "queries" and ends_with_a_mark(text)
+        finish = "cut_off" if tokens >= file.limit and not marked else "ended"
     written_in = str(record.get("written_in", file.task.language.code))
-    return Text(record["question_id"], str(record.get("text") or ""), finish, written_in, where)
+    return Text(record["question_id"], text, finish, written_in, where)
 
 
 def _tokens(sample: Mapping[str, Any]) -> int | None:

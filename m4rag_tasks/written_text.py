@@ -47,11 +47,18 @@ def read(answer: str, makes: str) -> tuple[str | None, str]:
 
 
 def ends_as_a_text(text: str) -> bool:
-    """Whether the last character, closing quotes and brackets left aside, ends a sentence or cannot tell."""
+    """Whether a text ends by a mark that ends sentences, or is in a script that writes none."""
+    return ends_with_a_mark(text) or unicodedata.name(_last(text), "").startswith(_UNMARKED)
+
+
+def ends_with_a_mark(text: str) -> bool:
+    """Whether the last character, closing quotes and brackets left aside, ends a sentence."""
+    return bool(_ENDS.match(_last(text)))
+
+
+def _last(text: str) -> str:
     # From the end, and not `rstrip`, because closing marks are categories and not a list.
     for character in reversed(text):
-        if _ENDS.match(character):
-            return True
         if not (character.isspace() or character in _CLOSING or unicodedata.category(character) in ("Pe", "Pf")):
-            return unicodedata.name(character, "").startswith(_UNMARKED)
-    return False
+            return character
+    return " "

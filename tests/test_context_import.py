@@ -13,6 +13,7 @@ from written import DATE, write_samples
 from m4rag_tasks import cli, contexts, datasets, rows, suite
 from m4rag_tasks.context_checks import leak
 from m4rag_tasks.mini.build import DATA
+from retrieval_cache import CacheWriteError
 
 CAPTION = "m4rag_mini_make_caption"
 MINI, CVQA = suite.DATASETS["mini"], suite.DATASETS["cvqa"]
@@ -104,15 +105,23 @@ def test_each_fault_names_its_question_stores_nothing_and_can_be_accepted(tmp_pa
 
 
 def test_where_tokens_are_counted_they_decide_what_is_cut_off(tmp_path, sets, run):
-    """Either way: a text may be cut off after a full stop, and end well without one."""
-    without_stop = {name: text.rstrip(".।。።") if name.startswith("1002") else text for name, text in STORED.items()}
-    longest = max(map(len, without_stop.values()))
+    """A text may end well without a mark; with one, all of its tokens may be those of a batch filled up."""
+    said = {name: text.rstrip(".।。።") if name.startswith("1002") else text for name, text in STORED.items()}
+    limit = 120
     samples = write_samples(
-        tmp_path / "out", CAPTION, lambda doc: without_stop[f"{doc['qa_id']}-{doc['lang']}"], tokens=len, limit=longest
+        tmp_path / "out",
+        CAPTION,
+        lambda doc: said[f"{doc['qa_id']}-{doc['lang']}"],
+        tokens=lambda text: min(len(text), limit),
+        limit=limit,
     )
     code, out, _ = run("context", "import", samples)
     cut_off = {line.split(": ")[0] for line in out.splitlines()}
-    assert code == 1 and cut_off == {name for name, text in without_stop.items() if len(text) == longest}
+    expected = {name for name, text in said.items() if len(text) >= limit and name.startswith("1002")}
+    assert code == 1 and cut_off == expected and 0 < len(expected) < len(suite.own_codes(MINI))
+    assert run("context", "import", samples, "--max-cut-off", len(expected))[0] == 0
+    made = json.loads((sets / "caption/writer-7b.json").read_text(encoding="utf-8"))
+    assert made["checked"]["cut-off"] == {"by tokens": 540, "by looks": 0}
 
 
 def test_a_partial_import_says_what_is_missing_and_several_folders_make_one_set(tmp_path, sets, run):
@@ -175,6 +184,31 @@ def test_a_set_is_never_changed(tmp_path, sets, run):
     assert {path: path.read_bytes() for path in sets.rglob("*.*")} == before
     assert run("context", "import", other, "--name", "../x")[0] == 1
     assert not (sets.parent / "x.jsonl").exists()
+
+
+def test_a_set_is_there_with_its_manifest_or_not_at_all(tmp_path, sets, run, monkeypatch):
+    samples = write_samples(tmp_path / "one", CAPTION, caption)
+
+    def full(*_):
+        raise CacheWriteError("no space left on the disk.", "Make room.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("m4rag_tasks.context_import.write_json", full)
+        code, _, err = run("context", "import", samples)
+    assert code == 1 and "no space left" in err
+    assert "writer-7b" not in run("context", "list", "--dataset", "mini")[1]
+    assert run("context", "import", samples)[0] == 0
+    assert "writer-7b" in run("context", "list", "--dataset", "mini")[1]
+
+
+def test_texts_about_other_rows_are_refused(tmp_path, sets, run):
+    samples = write_samples(tmp_path / "one", CAPTION, caption)
+    (results,) = samples.glob("*_results.json")
+    noted = json.loads(results.read_text(encoding="utf-8"))
+    noted["configs"]["m4rag_mini_make_caption_es"]["metadata"]["rows"] = "0" * 64
+    results.write_text(json.dumps(noted), encoding="utf-8")
+    code, _, err = run("context", "import", samples)
+    assert code == 1 and "m4rag_mini_make_caption_es was run on other rows" in err and not sets.exists()
 
 
 def test_one_caption_of_cvqa_serves_both_wordings_and_must_leak_neither_answer(data, shared_data, tmp_path, run):

@@ -6,6 +6,8 @@ import hashlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from m4rag_tasks import cells, context_sets, contexts, datasets, hooks, retrieval, suite
 from m4rag_tasks.errors import ContextError
@@ -93,6 +95,16 @@ def test_a_choice_that_says_nothing_is_explained(add, monkeypatch, choice):
     monkeypatch.setenv("M4RAG_CONTEXT_SETS", choice)
     with pytest.raises(ContextError, match=r"M4RAG_CONTEXT_SETS says|cannot name a context set"):
         shown()
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_any_choice_is_read_or_refused(choice):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("M4RAG_CONTEXT_SETS", choice)
+        try:
+            assert context_sets.in_use(MINI, "caption").path.is_file()
+        except ContextError as error:
+            assert "M4RAG_CONTEXT_SETS" in str(error) or "cannot name" in str(error)
 
 
 def test_runs_and_records_name_the_set_that_was_shown_or_searched_with(add, monkeypatch, tmp_path):

@@ -9,10 +9,12 @@ import pytest
 from fixtures import cvqa_copy
 from hypothesis import given
 from hypothesis import strategies as st
+from written import write_samples
 
 from m4rag_tasks import cells, datasets, hooks, preflight, prompts, suite
-from m4rag_tasks.errors import TemplateError
+from m4rag_tasks.errors import RunError, TemplateError
 from m4rag_tasks.mini.build import DATA
+from m4rag_tasks.report import load_runs
 from m4rag_tasks.written_text import ends_as_a_text, read
 
 MINI, CVQA = suite.DATASETS["mini"], suite.DATASETS["cvqa"]
@@ -171,6 +173,14 @@ def test_a_template_that_is_no_instruction_or_not_there_is_named():
             prompts.instruct(name)
     with pytest.raises(TemplateError, match=r"make_caption\.jinja, line \d+: 'language' is undefined"):
         prompts.instruct("make_caption", question="?")
+
+
+def test_a_report_leaves_out_what_is_no_answer(tmp_path):
+    folder = write_samples(tmp_path, "m4rag_mini_make_caption", lambda doc: "A plate.", languages=("en",))
+    notes = []
+    with pytest.raises(RunError, match="There is no run to report"):
+        load_runs([folder], notes)
+    assert notes == []
 
 
 def test_cells_know_what_they_do():

@@ -41,11 +41,20 @@ def write_samples(
                 counts = [None if counted is None else {"output_tokens": counted}]
                 sample = {"doc_id": number, "token_counts": counts, **score(doc, [said]), "input": "…"}
                 file.write(json.dumps(sample, ensure_ascii=False) + "\n")
-    config = {"generation_kwargs": {"max_new_tokens": limit}, "metadata": {"versions": {"lmms-eval": "0.7.3"}}}
+    configs = {
+        task.name: {
+            "generation_kwargs": {"max_new_tokens": limit},
+            "metadata": {
+                "versions": {"lmms-eval": "0.7.3"},
+                "rows": datasets.rows_digest(datasets.load_rows(task.dataset, task.language), task.dataset),
+            },
+        }
+        for task in tasks
+    }
     results = {
         "config": {"model": "qwen2_5_vl", "model_args": f"pretrained={model},revision=abc123"},
         "model_name": model,
-        "configs": {task.name: config for task in tasks},
+        "configs": configs,
         "n-samples": {},
     }
     (run / f"{date}_results.json").write_text(json.dumps(results), encoding="utf-8")

@@ -8,13 +8,14 @@ Everything that was left out on the way is said in `notes`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from m4rag_tasks import suite
-from m4rag_tasks.errors import RunError
+from m4rag_tasks.errors import RunError, UnknownNameError
 from m4rag_tasks.report.checks import Record
 from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
 from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Samples, count_lines, read_samples
@@ -175,7 +176,7 @@ def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
         candidates = [given] if given.is_file() else sorted(given.rglob("*_samples_*.jsonl"))
         for path in candidates:
             match = _SAMPLES_NAME.fullmatch(path.name)
-            if not match or path.resolve() in found:
+            if not match or path.resolve() in found or not _answers(match["task"]):
                 continue
             # Folders above the given one are nobody's business in a report that is passed on.
             shown = str(path.relative_to(given.parent))
@@ -186,6 +187,15 @@ def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
                     notes.append(f"{Path(shown).with_name(results.name)} {fault}.")
             found[path.resolve()] = Source(path, shown, match["date"], match["task"], facts[results])
     return list(found.values())
+
+
+@functools.cache
+def _answers(task: str) -> bool:
+    """Whether the task's samples are answers: texts and grades that models wrote are imported, not reported."""
+    try:
+        return suite.resolve(task)[0].setting.work == "answer"
+    except UnknownNameError:
+        return True
 
 
 _Read = tuple[Source, Samples]
