@@ -19,6 +19,7 @@ one call makes many figures, is named in `problems`.
     answer_positions      run                                      Positions: by position of the right option
     passage_positions     with_, without=None, by="answer"         tuple[PassagePosition]: by rank
     costs                 without, {setting: Columns}              Costs: characters, tokens, gain per 1,000
+    known_sizes           models, {model: "7B"}                    {model: ModelSize or None}
     holm                  p values                                 adjusted p values
 
 From a record these are read: question_id, language, base_language, resource, image_id, score, parse, gold,
@@ -26,7 +27,7 @@ prediction, options (or their number, choices), passages (of each: id, has_answe
 context_has_answer, query_has_answer, context_chars, input_tokens. What is not there is unknown, never "no".
 """
 
-from m4rag_tasks.analysis.columns import RELEVANT_GRADE, Columns, Paired, Variety, columns, paired
+from m4rag_tasks.analysis.columns import Columns, Paired, Variety, columns, paired
 from m4rag_tasks.analysis.comparisons import (
     ByLanguage,
     Comparison,
@@ -39,7 +40,8 @@ from m4rag_tasks.analysis.comparisons import (
 from m4rag_tasks.analysis.cost import Cost, Costs, Ratio, costs
 from m4rag_tasks.analysis.leaks import OVERALL, Invalid, Leak, LeakAudit, invalid_answers, leak_audit
 from m4rag_tasks.analysis.ledger import PATHS, Flip, Ledger, Path, flip_ledger
-from m4rag_tasks.analysis.model_size import ModelSize, parse_size
+from m4rag_tasks.analysis.model_size import ModelSize, known_sizes, parse_size
+from m4rag_tasks.analysis.passages import RELEVANT_GRADE
 from m4rag_tasks.analysis.positions import (
     PassagePosition,
     Position,
@@ -102,6 +104,7 @@ __all__ = [
     "flip_ledger",
     "holm",
     "invalid_answers",
+    "known_sizes",
     "language_effects",
     "leak_audit",
     "oracle_gap",

@@ -14,16 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4rag_tasks import metrics
+from m4rag_tasks.analysis.passages import UNKNOWN, shown
 from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import NoRecordsError, PairingError, Record, RecordError
 
 Objects = NDArray[np.object_]
-
-RELEVANT_GRADE = 4
-"""From this grade on a passage counts as relevant: the two highest of the paper's five."""
-
-UNKNOWN = -1
-"""What a record does not say, in columns of whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Columns:
     gold: Codes
     prediction: Codes
     choices: Codes
-    passage_ids: Objects
+    passages: Objects
     answer_rank: Codes
     grade_rank: Codes
     chosen_rank: Codes
@@ -91,6 +86,12 @@ class Columns:
             return self
         return self.take(np.array([name in wanted for name in self.language.tolist()], dtype=bool))
 
+    def by_language(self) -> dict[str, Columns]:
+        """The run cut to each of its varieties, in alphabetical order."""
+        names = sorted(self.varieties)
+        number = _numbered(self.language, names)
+        return {name: self.take(number == place) for place, name in enumerate(names)}
+
 
 def columns(records: Iterable[Record]) -> Columns:
     """Records of one run (one model, data set, setting and variant) as arrays.
@@ -102,20 +103,19 @@ def columns(records: Iterable[Record]) -> Columns:
     if not ordered:
         raise NoRecordsError("there are no records to analyse")
     metrics.check_ids(ordered)
-    shown = [_shown(record) for record in ordered]
-    whole = {name: np.array([one[name] for one in shown], dtype=np.intp) for name in _RANKS}
+    gold, prediction = (_numbers([record.get(key) for record in ordered]) for key in ("gold", "prediction"))
+    passages = [record.get("passages") or () for record in ordered]
     return Columns(
         question_id=_objects([record["question_id"] for record in ordered]),
         language=_objects([_language(record) for record in ordered]),
         image=_objects([record.get("image_id") for record in ordered]),
         score=_scores(ordered),
         invalid=np.array([record.get("parse") == "invalid" for record in ordered], dtype=bool),
-        gold=_numbers([record.get("gold") for record in ordered]),
-        prediction=_numbers([record.get("prediction") for record in ordered]),
+        gold=gold,
+        prediction=prediction,
         choices=_numbers([_choices(record) for record in ordered]),
-        passage_ids=_objects([one["ids"] for one in shown]),
-        **whole,
-        grade=np.array([one["grade"] for one in shown], dtype=float),
+        passages=_objects(passages),
+        **vars(shown(passages, gold, prediction)),
         context_answer=_flags([record.get("context_has_answer") for record in ordered]),
         query_answer=_flags([record.get("query_has_answer") for record in ordered]),
         context_chars=_floats([record.get("context_chars") for record in ordered]),
@@ -206,37 +206,6 @@ def _listed(run: Columns) -> str:
     return ", ".join(sorted(run.varieties)[:3])
 
 
-_RANKS = ("answer_rank", "grade_rank", "chosen_rank", "wrong_option", "best_rank")
-_NOT_SHOWN: dict[str, Any] = {"ids": (), "grade": np.nan, **dict.fromkeys(_RANKS, UNKNOWN)}
-
-
-def _shown(record: Record) -> Mapping[str, Any]:
-    """What is known of the passages that one question was asked with."""
-    passages = record.get("passages")
-    if not passages:
-        return _NOT_SHOWN
-    found = {**_NOT_SHOWN, "ids": tuple(passage.get("id") for passage in passages)}
-    has_answer = [passage.get("has_answer") for passage in passages]
-    if None not in has_answer:
-        found["answer_rank"] = _first(has_answer)
-    standing = [passage.get("has_options") for passage in passages]
-    if None not in standing:
-        gold, chosen = record.get("gold"), record.get("prediction")
-        found["wrong_option"] = int(any(number != gold for numbers in standing for number in numbers))
-        found["chosen_rank"] = 0 if chosen == gold else _first([chosen in numbers for numbers in standing])
-    grades = [passage.get("grade") for passage in passages]
-    if None not in grades:
-        found["grade"] = sum(grades) / len(grades)
-        found["grade_rank"] = _first([grade >= RELEVANT_GRADE for grade in grades])
-        found["best_rank"] = grades.index(max(grades)) + 1
-    return found
-
-
-def _first(flags: Sequence[Any]) -> int:
-    """The place of the first that holds, from 1; 0 where none does. Passages stand in the order of their ranks."""
-    return next((rank for rank, flag in enumerate(flags, start=1) if flag), 0)
-
-
 def _question_id(record: Record) -> str:
     if not isinstance(record.get("question_id"), str):
         raise RecordError(f"a record has no question_id: {str(dict(record))[:100]}")
@@ -268,7 +237,7 @@ def _scores(records: Sequence[Record]) -> Floats:
 
 def _floats(values: Sequence[Any]) -> Floats:
     try:
-        return np.array([np.nan if value is None else value for value in values], dtype=float)
+        return np.array(values, dtype=float)  # None becomes nan
     except (TypeError, ValueError) as error:
         raise RecordError(f"a record holds something else where a number is expected: {error}") from None
 
@@ -282,6 +251,5 @@ def _flags(values: Sequence[bool | None]) -> Codes:
 
 
 def _objects(values: Sequence[Any]) -> Objects:
-    made = np.empty(len(values), dtype=object)
-    made[:] = values
-    return made
+    # np.array would make a second dimension of values that are sequences.
+    return np.fromiter(values, dtype=object, count=len(values))

@@ -7,13 +7,14 @@ questions with a wrong option in the passages is given beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from m4rag_tasks import intervals
-from m4rag_tasks.analysis.columns import UNKNOWN, Columns, codes, dense
+from m4rag_tasks.analysis.columns import Columns, codes, dense
+from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.intervals import Codes
 from m4rag_tasks.metrics import Estimate
 
@@ -67,7 +68,7 @@ class Invalid:
 def leak_audit(runs: Mapping[str, Columns]) -> LeakAudit:
     """The audit of the runs of one model on one data set, by setting."""
     overall = [_leak(setting, OVERALL, run) for setting, run in runs.items()]
-    parts = [_leak(setting, name, part) for setting, run in runs.items() for name, part in _parts(run)]
+    parts = [_leak(setting, name, part) for setting, run in runs.items() for name, part in run.by_language().items()]
     silent = tuple(row.setting for row in overall if row.passages is None and row.context is None)
     return LeakAudit((*overall, *parts), silent)
 
@@ -79,13 +80,9 @@ def invalid_answers(runs: Mapping[str, Columns]) -> tuple[Invalid, ...]:
     parts = [
         Invalid(setting, name, _macro(part.invalid, part))
         for setting, run in scored.items()
-        for name, part in _parts(run)
+        for name, part in run.by_language().items()
     ]
     return (*overall, *parts)
-
-
-def _parts(run: Columns) -> Iterator[tuple[str, Columns]]:
-    return ((name, run.of_languages([name])) for name in sorted(run.varieties))
 
 
 def _leak(setting: str, language: str, run: Columns) -> Leak:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from m4rag_tasks.errors import UnknownNameError
 
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)\s?([bm])(?![a-z0-9])", re.I)
 _ACTIVE = re.compile(r"(?<![a-z0-9.])a(\d+(?:\.\d+)?)b(?![a-z0-9])", re.I)
@@ -27,6 +29,20 @@ class ModelSize:
 
     total: float
     active: float
+
+
+def known_sizes(models: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, ModelSize | None]:
+    """The size of each model: as given ("7B", "30B-A3B"), else as its name says, else None.
+
+    Raises `UnknownNameError` for a given size that cannot be read or whose model is not there.
+    """
+    names, given = list(models), given or {}
+    for name, text in given.items():
+        if name not in names:
+            raise UnknownNameError(f"A size is given for {name!r}; the models are {', '.join(names)}.")
+        if parse_size(text) is None:
+            raise UnknownNameError(f"The size {text!r} of {name} cannot be read. Write it as 7B, 500M or 30B-A3B.")
+    return {name: parse_size(given.get(name, name)) for name in names}
 
 
 def parse_size(name: str) -> ModelSize | None:

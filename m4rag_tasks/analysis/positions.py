@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc
 
 from m4rag_tasks import metrics
-from m4rag_tasks.analysis.columns import UNKNOWN, Columns, codes, dense, paired
+from m4rag_tasks.analysis.columns import Columns, codes, dense, paired
+from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.analysis.retained import rank_masks, rank_of, share
 from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import Difference, Estimate, NoRecordsError

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4rag_tasks import intervals, metrics
-from m4rag_tasks.analysis.columns import UNKNOWN, Columns, codes, dense, paired
+from m4rag_tasks.analysis.columns import Columns, codes, dense, paired
+from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import Difference, Estimate, NoRecordsError
 

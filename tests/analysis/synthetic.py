@@ -87,7 +87,7 @@ def asked(world: World) -> Asked:
         gold=np.full(n, 1),
         prediction=np.full(n, 1),
         choices=np.full(n, 4),
-        passage_ids=np.full(n, None),
+        passages=np.full(n, None),
         answer_rank=unknown,
         grade_rank=unknown,
         chosen_rank=unknown,

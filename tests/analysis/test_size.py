@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m4rag_tasks.analysis import ModelSize, columns, parse_size, size_effect
+from m4rag_tasks.analysis import ModelSize, columns, known_sizes, parse_size, size_effect
+from m4rag_tasks.errors import UnknownNameError
 
 from . import synthetic
 from .records import run
@@ -32,6 +33,16 @@ def test_sizes_in_names(name, total, active):
 @pytest.mark.parametrize("name", ["m4rag_reader", "gpt-4o", "mixtral-8x7b", "gemma-3n-E4B-it", "ours-7B-from-70B", ""])
 def test_names_that_do_not_say_one_size_say_none(name):
     assert parse_size(name) is None
+
+
+def test_given_sizes_come_before_those_in_names():
+    models = ["qwen-7b", "gpt-4o", "reader"]
+    found = known_sizes(models, {"gpt-4o": "30B-A3B", "qwen-7b": "8B"})
+    assert found == {"qwen-7b": ModelSize(8, 8), "gpt-4o": ModelSize(30, 3), "reader": None}
+    with pytest.raises(UnknownNameError, match="'gpt-5'; the models are qwen-7b, gpt-4o, reader"):
+        known_sizes(models, {"gpt-5": "7B"})
+    with pytest.raises(UnknownNameError, match="'big' of reader cannot be read"):
+        known_sizes(models, {"reader": "big"})
 
 
 @given(st.text())
