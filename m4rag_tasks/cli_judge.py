@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,11 +61,14 @@ def judge_agreement(options: argparse.Namespace) -> int:
     """Print Fleiss' and weighted kappa of all judges by language."""
     from dataclasses import asdict
 
+    from tqdm import tqdm
+
     from m4rag_tasks.grades import read_grades
     from m4rag_tasks.judging.agreement import agreement
     from retrieval_cache.files import atomic_file, write_json
 
-    report = agreement(read_grades(options.files), seed=options.seed)
+    shown = functools.partial(tqdm, desc="kappas", delay=2, disable=None)
+    report = agreement(read_grades(options.files), seed=options.seed, progress=shown)
     print("\n".join(agreement_lines(report)))
     if options.csv:
         with atomic_file(options.csv) as file:

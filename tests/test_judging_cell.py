@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 
 import pytest
+from fixtures import cvqa_copy
 
 from m4rag_tasks import cells, datasets, hooks, preflight, suite
+from m4rag_tasks.cli_cache.choose import datasets_and_settings
 from m4rag_tasks.grades import Grade
+from retrieval_cache import RetrievedPassage
 
 MINI = suite.DATASETS["mini"]
 SETTING = "textrag_question_bm25"
@@ -112,6 +116,33 @@ def test_an_item_that_cannot_be_scored_stops_no_run(docs, monkeypatch):
 def test_preflight_looks_at_every_passage(cache):
     tasks = suite.select("mini", f"judge_{SETTING}", "am")
     assert preflight.preflight(tasks) == []
+
+
+def test_cvqa_s_questions_are_judged_in_both_wordings_with_as_many_passages_as_were_found(
+    data, shared_data, monkeypatch
+):
+    cvqa_copy(data, shared_data)
+    found = [RetrievedPassage(f"p-{rank}", "p", "Title", f"text {rank}", "su", rank, 1.0) for rank in (1, 2)]
+    # The second question has one passage only.
+    monkeypatch.setattr(cells.JudgingCell, "hits", lambda cell, row: found[: 2 - (row.qa_id == second)])
+    cvqa = suite.DATASETS["cvqa"]
+    rows = datasets.load_rows(cvqa, suite.language("su_indonesia"))
+    first, second = rows["ID"][:2]
+    for variant, ending, question in (("", "local", "Question"), ("en", "en", "Translated Question")):
+        cell = cells.cell("cvqa", "judge_mmrag", variant)
+        docs = cell.docs(rows)
+        assert [cell.record_id(doc) for doc in docs[:3]] == [
+            f"{first}-{ending}#1", f"{first}-{ending}#2", f"{second}-{ending}#1"
+        ]  # fmt: skip
+        prompt = cell.prompt(cell.row(docs[1]))
+        assert f"Question: {' '.join(docs[1][question].split())}\n" in prompt and "Passage: Title\ntext 2\n" in prompt
+
+
+def test_a_judge_s_cache_is_that_of_the_setting_it_judges():
+    named = argparse.Namespace(
+        tasks=[f"m4rag_mini_judge_{SETTING}", f"m4rag_mini_{SETTING}"], dataset=None, setting=None
+    )
+    assert datasets_and_settings(named) == [(MINI, suite.SETTINGS[SETTING])]
 
 
 def test_without_its_cache_a_task_stops_with_the_command_that_builds_it(tmp_path, monkeypatch):

@@ -66,7 +66,8 @@ def datasets_and_settings(options: argparse.Namespace) -> list[tuple[suite.Datas
         raise UnknownNameError(
             f"{dataset.title} has no setting {options.setting!r}. Those that search: {', '.join(searching)}."
         )
-    pairs = dict.fromkeys((task.dataset, task.setting) for task in chosen)
+    # A judge reads the cache of the setting that it judges.
+    pairs = dict.fromkeys((task.dataset, suite.WORK[task.setting.cached_as]) for task in chosen)
     searching = [pair for pair in pairs if pair[1].retriever]
     if not searching:
         raise UnknownNameError("Nothing to build or read: the chosen settings search no corpus.")

@@ -7,9 +7,10 @@ from the other grades of the same question; where none knows the image, the ques
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,9 @@ ALL = "all"
 UNKNOWN = "not known"
 
 Item = tuple[str, str]  # question id, passage id
+Progress = Callable[[list[Any]], Iterable[Any]]
+
+_NOTHING = Agreement(None, None, None, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -69,25 +73,39 @@ class AgreementReport:
     fleiss: tuple[AgreementOfAll, ...]
 
 
-def agreement(grades: Sequence[Grade], seed: int = 0, draws: int = DRAWS) -> AgreementReport:
-    """Compare all judges. Raises `GradesError` where there are fewer than two, or no two graded the same item."""
+def agreement(grades: Sequence[Grade], seed: int = 0, draws: int = DRAWS, progress: Progress = iter) -> AgreementReport:
+    """Compare all judges. Raises `GradesError` where there are fewer than two, or no two graded the same item.
+
+    `progress` is put around the list of what takes long, as `tqdm` is.
+    """
     named = by_judge(grades)
     if len(named) < 2:
         raise GradesError(
             f"Agreement needs two judges, and these grades are of one: {''.join(named)}. Name further grades files."
         )
-    first_grades = {judge: _first_grades(own) for judge, own in named.items()}
+    given = {judge: _first_grades(own) for judge, own in named.items()}
     table = _Table(grades)
-    pairs = tuple(
-        pair for one, other in combinations(named, 2) for pair in _pair(one, other, first_grades, table, seed, draws)
-    )
+    work = [
+        (judges, language, items)
+        for judges in [(), *combinations(given, 2)]
+        for language, items in table.parts([given[judge] for judge in judges or given])
+    ]
+    fleiss: list[AgreementOfAll] = []
+    pairs: list[PairAgreement] = []
+    for judges, language, items in progress(work):
+        graded = _array([given[judge] for judge in judges or given], items)
+        images = table.images(items)
+        if judges:
+            pairs.append(_of_two(*judges, language, graded, images, seed, draws))
+        else:
+            kappa = fleiss_kappa(graded, images, seed, draws) if items else _NOTHING
+            fleiss.append(AgreementOfAll(language, kappa))
     if not any(pair.kappa.items for pair in pairs):
         raise GradesError(
             "No two judges graded the same passage for the same question. Check that the ids are of one data set "
             "and of one retrieval cache."
         )
-    facts = tuple(_facts(judge, own) for judge, own in named.items())
-    return AgreementReport(facts, pairs, tuple(_fleiss(list(first_grades.values()), table, seed, draws)))
+    return AgreementReport(tuple(_facts(*judge) for judge in named.items()), tuple(pairs), tuple(fleiss))
 
 
 class _Table:
@@ -102,12 +120,14 @@ class _Table:
             if grade.image_id:
                 self._images.setdefault(grade.question_id, (grade.dataset, grade.image_id))
 
-    def by_language(self, items: Sequence[Item]) -> dict[str, list[Item]]:
-        """The items, all of them first, then by language in alphabetical order."""
-        parts: dict[str, list[Item]] = {}
-        for item in items:
-            parts.setdefault(self._languages.get(item[0], UNKNOWN), []).append(item)
-        return {ALL: list(items), **dict(sorted(parts.items()))}
+    def parts(self, given: Sequence[Mapping[Item, int]]) -> list[tuple[str, list[Item]]]:
+        """The items that all of these judges graded: all of them, then each language's, in alphabetical order."""
+        first, *others = given
+        common = [item for item in first if all(item in other for other in others)]
+        by_language: dict[str, list[Item]] = {}
+        for item in common:
+            by_language.setdefault(self._languages.get(item[0], UNKNOWN), []).append(item)
+        return [(ALL, common), *sorted(by_language.items())]
 
     def images(self, items: Sequence[Item]) -> Grades:
         """The number of each item's image."""
@@ -136,29 +156,25 @@ def _facts(judge: str, grades: Sequence[Grade]) -> JudgeFacts:
     return JudgeFacts(judge, len(given), invalid, sum(len(values) > 1 for values in given.values()))
 
 
-def _pair(
-    one: str, other: str, given: Mapping[str, Mapping[Item, int]], table: _Table, seed: int, draws: int
-) -> list[PairAgreement]:
-    common = [item for item in given[one] if item in given[other]]
-    if not common:
-        return [PairAgreement(one, other, ALL, Agreement(None, None, None, 0, 0), None, None, None, ())]
-    found = []
-    for language, items in table.by_language(common).items():
-        first, second = (np.array([given[judge][item] for item in items], dtype=np.intp) for judge in (one, other))
-        apart = np.abs(first - second)
-        kappa = weighted_kappa(first, second, table.images(items), seed, draws)
-        counts = tuple(map(tuple, confusion(first, second).tolist()))
-        means = float(first.mean()), float(second.mean())
-        shares = float((apart == 0).mean()), float((apart <= 1).mean())
-        found.append(PairAgreement(one, other, language, kappa, *shares, means, counts))
-    return found
+def _array(given: Sequence[Mapping[Item, int]], items: Sequence[Item]) -> Grades:
+    """Grades of items (rows) by judges (columns)."""
+    return np.array([[own[item] for own in given] for item in items], dtype=np.intp).reshape(-1, len(given))
 
 
-def _fleiss(given: Sequence[Mapping[Item, int]], table: _Table, seed: int, draws: int) -> Iterable[AgreementOfAll]:
-    common = [item for item in given[0] if all(item in other for other in given[1:])]
-    if not common:
-        yield AgreementOfAll(ALL, Agreement(None, None, None, 0, 0))
-        return
-    for language, items in table.by_language(common).items():
-        grades = np.array([[own[item] for own in given] for item in items], dtype=np.intp)
-        yield AgreementOfAll(language, fleiss_kappa(grades, table.images(items), seed, draws))
+def _of_two(
+    one: str, other: str, language: str, graded: Grades, images: Grades, seed: int, draws: int
+) -> PairAgreement:
+    if not len(graded):
+        return PairAgreement(one, other, language, _NOTHING, None, None, None, ())
+    first, second = graded.T
+    apart = np.abs(first - second)
+    return PairAgreement(
+        one,
+        other,
+        language,
+        kappa=weighted_kappa(first, second, images, seed, draws),
+        equal=float((apart == 0).mean()),
+        near=float((apart <= 1).mean()),
+        means=(float(first.mean()), float(second.mean())),
+        confusion=tuple(map(tuple, confusion(first, second).tolist())),
+    )

@@ -47,7 +47,7 @@ def grades(mini_cache, folder):
     refused = run_m4rag("judge", "import", str(folder / "begun"), "--output", output, check=False, **environment)
     assert refused.returncode == 1
     assert f"{TASK}_am by m4rag_overlap_judge: 293 of 300, e.g. " in refused.stderr
-    assert "14/600 cache hits" in judge(folder / "overlap", mini_cache, *overlap, *kept)
+    assert "ResponseCache stats: 14 hits" in judge(folder / "overlap", mini_cache, *overlap, *kept)
     run_m4rag("judge", "import", str(folder / "overlap"), "--output", output, **environment)
     return read_grades([Path(output)])
 
