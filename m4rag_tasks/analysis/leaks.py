@@ -15,11 +15,14 @@ import numpy as np
 from m4rag_tasks import intervals
 from m4rag_tasks.analysis.columns import Columns, codes, dense
 from m4rag_tasks.analysis.passages import UNKNOWN
+from m4rag_tasks.axes import SETTINGS
 from m4rag_tasks.intervals import Codes
 from m4rag_tasks.metrics import Estimate
 
 OVERALL = ""
 """Stands for all varieties, macro, where a table has one row per variety."""
+
+_SHOW_NOTHING = frozenset(name for name, setting in SETTINGS.items() if setting.context == "none")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Leak:
 class LeakAudit:
     """A row per setting over all varieties (language ""), then one per setting and variety.
 
-    silent: settings whose records say nothing of what the passages or context hold.
+    silent: settings whose records say nothing of what the passages or context hold. Settings that show nothing
+    (`norag`) have no rows.
     """
 
     rows: tuple[Leak, ...]
@@ -67,6 +71,7 @@ class Invalid:
 
 def leak_audit(runs: Mapping[str, Columns]) -> LeakAudit:
     """The audit of the runs of one model on one data set, by setting."""
+    runs = {setting: run for setting, run in runs.items() if setting not in _SHOW_NOTHING}
     overall = [_leak(setting, OVERALL, run) for setting, run in runs.items()]
     parts = [_leak(setting, name, part) for setting, run in runs.items() for name, part in run.by_language().items()]
     silent = tuple(row.setting for row in overall if row.passages is None and row.context is None)

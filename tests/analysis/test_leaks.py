@@ -26,7 +26,8 @@ def test_shares_are_over_the_questions_that_say_and_macro_over_varieties():
 
 
 def test_old_records_are_silent_and_not_free_of_leaks():
-    audit = leak_audit({"mmrag": columns(run([1, 0], passages=[[passage(1)]] * 2))})
+    mmrag = columns(run([1, 0], passages=[[passage(1)]] * 2))
+    audit = leak_audit({"norag": columns(run([1, 0])), "mmrag": mmrag})
     assert audit.silent == ("mmrag",)
     assert all(row.passages is None and row.wrong_option is None for row in audit.rows)
 
