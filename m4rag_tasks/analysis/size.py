@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,8 @@ class SizeEffect:
     """Gains in the order of sizes, and the line where there is one; problem says why there is none.
 
     active: whether sizes are the active parameters. line: (billions, gain, low, high) from the smallest to the
-    largest model, with the 95 % band of the line. left_out: models without a known size.
+    largest model, with the 95 % band of the line. left_out: models without a known size. problems: models that
+    were asked other questions than the rest. languages: the varieties that all models were asked in.
     """
 
     points: tuple[SizePoint, ...]
@@ -93,6 +94,8 @@ class SizeEffect:
     active: bool = False
     left_out: tuple[str, ...] = ()
     problem: str | None = None
+    problems: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 def size_effect(
@@ -101,17 +104,19 @@ def size_effect(
     """Gain of the second run of each model over its first, against size.
 
     `runs` by model: without retrieval and with it, or with it and with the oracle context (the oracle gap). All
-    are cut to the varieties that every run holds. Models that `sizes` does not know are left out and named.
+    are cut to the varieties that every run holds. Models that cannot be set beside the others are named.
     """
-    left_out = tuple(model for model in runs if sizes.get(model) is None)
     known: dict[str, ModelSize] = {model: size for model in runs if (size := sizes.get(model)) is not None}
-    models = sorted(known, key=lambda model: (_billions(known[model], active), model))
+    left_out = tuple(model for model in runs if model not in known)
+    usable, problems = _of_the_same_questions({model: runs[model] for model in known})
+    models = sorted(usable, key=lambda model: (_billions(known[model], active), model))
+    nothing = SizeEffect((), None, (), active, left_out, problems=problems)
     if not models:
-        return SizeEffect((), None, (), active, left_out, "the size of no model is known")
+        return replace(nothing, problem="there is no model of known size with two runs of the same questions")
     try:
         together = paired(*(run for model in models for run in runs[model]))
     except RunError as error:
-        return SizeEffect((), None, (), active, left_out, str(error))
+        return replace(nothing, problem=str(error))
     gains = together.scores[1::2] - together.scores[::2]
     points = tuple(
         SizePoint(model, known[model], metrics.difference(gain, together.images, together.strata, together.failed))
@@ -120,10 +125,28 @@ def size_effect(
     x = np.log10([_billions(known[model], active) for model in models])
     y = np.array([point.gain.estimate.value for point in points])
     covariance = _covariance(gains, together)
-    if problem := _problem(x, covariance, int(together.images.max()) + 1):
-        return SizeEffect(points, None, (), active, left_out, problem)
-    slope, line = _fit(x, y, covariance, int(together.images.max()) + 1)
-    return SizeEffect(points, slope, line, active, left_out)
+    images = int(together.images.max()) + 1
+    found = replace(nothing, points=points, languages=together.languages)
+    if problem := _problem(x, covariance, images):
+        return replace(found, problem=problem)
+    slope, line = _fit(x, y, covariance, images)
+    return replace(found, slope=slope, line=line)
+
+
+def _of_the_same_questions(runs: Mapping[str, tuple[Columns, Columns]]) -> tuple[list[str], tuple[str, ...]]:
+    """The models whose questions are those of the model that was asked most, and why the others are not among them."""
+    usable: list[str] = []
+    problems: list[str] = []
+    reference: tuple[Columns, ...] = ()
+    for model in sorted(runs, key=lambda model: -len(runs[model][0])):
+        try:
+            paired(*reference, *runs[model])
+        except RunError as error:
+            problems.append(f"{model}: {error}")
+            continue
+        usable.append(model)
+        reference = reference or runs[model]
+    return usable, tuple(problems)
 
 
 def _billions(size: ModelSize, active: bool) -> float:

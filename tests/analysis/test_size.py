@@ -86,13 +86,35 @@ def test_less_than_three_sizes_give_points_and_no_line(models):
     assert found.slope is None and len(found.points) == 4
     assert found.problem == "a line needs models of at least 3 sizes; there are 2"
     assert found.left_out == ("m-72b",)
-    assert size_effect(models, {}).problem == "the size of no model is known"
+    assert size_effect(models, {}).problem.startswith("there is no model of known size")
 
 
 def test_gains_without_spread_and_other_questions_are_told():
     same = columns(run([1, 0, 1, 1, 0, 1]))
     sizes = {f"m{n}": ModelSize(n, n) for n in (1, 2, 3)}
     assert size_effect(dict.fromkeys(sizes, (same, same)), sizes).problem == "the gains do not vary between images"
-    other = columns(run([1, 0]))
-    told = size_effect({"m1": (same, same), "m2": (other, other), "m3": (same, same)}, sizes).problem
-    assert "do not hold the same questions" in told
+
+
+def test_a_model_that_was_asked_other_questions_is_left_out_and_named(models):
+    other = columns(run([1, 0, 1, 1], "hi"))
+    found = size_effect({"odd": (other, other), **models}, synthetic.SIZES | {"odd": ModelSize(1, 1)})
+    assert found.slope == size_effect(models, synthetic.SIZES).slope
+    (told,) = found.problems
+    assert told.startswith("odd: the runs do not hold the same questions")
+    assert found.languages == ("am", "hi", "sw")
+    torn = size_effect({"torn": (other, models["m-3b"][0]), **models}, synthetic.SIZES | {"torn": ModelSize(1, 1)})
+    assert torn.slope == found.slope and torn.problems[0].startswith("torn: ")
+
+
+def test_models_without_a_variety_in_common_have_no_points(models):
+    asked = {"m-3b": ["am", "hi"], "m-7b": ["am"], "m-13b": ["hi"]}
+    cut = {name: tuple(run_.of_languages(asked[name]) for run_ in models[name]) for name in asked}
+    found = size_effect(cut, synthetic.SIZES)
+    assert found.points == () and "no language variety" in found.problem
+
+
+def test_all_models_are_cut_to_the_varieties_that_each_was_asked_in(models):
+    cut = {name: (a.of_languages(["am", "hi"]), b) if name == "m-7b" else (a, b) for name, (a, b) in models.items()}
+    found = size_effect(cut, synthetic.SIZES)
+    assert found.languages == ("am", "hi") and found.problems == ()
+    assert {point.gain.estimate.n for point in found.points} == {240}
