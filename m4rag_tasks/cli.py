@@ -122,6 +122,8 @@ def report(options: argparse.Namespace) -> int:
         lambda dataset, image_id: images.find_image(suite.DATASETS[dataset], image_id),
         suite.language_names(),
         rule=options.rule,
+        grades=options.grades,
+        judge=options.judge,
     )
     print(text_table(written))
     print(f"Report: {page}")
@@ -164,6 +166,10 @@ def _add_verbs_to_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         choices=("m4rag", "reference", "worldcuisines"),
         help="score the stored answers again under this parsing rule (default: as they were scored)",
     )
+    verb.add_argument(
+        "--grades", nargs="+", type=Path, default=[], metavar="FILE", help="grades of the passages (m4rag judge import)"
+    )
+    verb.add_argument("--judge", help="whose grades count, where the files hold those of several")
     verb.set_defaults(verb=report)
 
 

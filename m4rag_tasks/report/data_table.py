@@ -4,6 +4,7 @@ A cell is a text, a number, nothing (None), or an `Estimate`, which is a value w
 interval. How a number is read is the column's `kind`:
 
     text     as it is
+    quote    a text in the language of the row's question
     count    a whole number
     percent  a share from 0 to 1, shown in %
     points   a difference of shares from -1 to 1, shown in signed percentage points
@@ -17,7 +18,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from m4rag_tasks.metrics import Estimate
 
@@ -40,25 +41,47 @@ class Column:
     kind: str = "text"
     interval: bool = False
     """Whether cells are estimates: CSV then has the interval's ends and the number of questions too."""
+    hidden: bool = False
+    """Whether it is in CSV and JSON alone: what is the same in every row, or is said by another column."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The cells in the order of the columns; `language` is the variety it is about, "" for none."""
+    """The cells in the order of the columns; `language` is the variety it is about, "" for none.
+
+    `worded_in` is the language of its quotes.
+    """
 
     cells: tuple[Value, ...]
     language: str = ""
+    worded_in: str = ""
 
 
 @dataclass(frozen=True)
 class DataTable:
-    """`key` names its CSV file. `more` says in words what the page leaves out of it, if anything."""
+    """`key` names its CSV file. The page shows the first `most` rows, if that is said; `more` is a remark below."""
 
     key: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     more: str = ""
+    most: int | None = None
+
+    @property
+    def cut(self) -> DataTable:
+        """The table as the page has it."""
+        return replace(self, rows=self.rows[: self.most])
+
+    @property
+    def left_out(self) -> int:
+        """How many rows only the CSV file has."""
+        return len(self.rows) - len(self.cut.rows)
+
+    @property
+    def seen(self) -> tuple[tuple[int, Column], ...]:
+        """The columns that people see, each with its place among all."""
+        return tuple((place, column) for place, column in enumerate(self.columns) if not column.hidden)
 
 
 def csv_text(table: DataTable) -> str:
@@ -85,11 +108,11 @@ def as_json(table: DataTable) -> dict[str, object]:
 
 def markdown(table: DataTable, most: int | None = None) -> str:
     """The table in GitHub's Markdown, of at most `most` rows; numbers as on the page."""
-    heads = [_escaped(column.title) for column in table.columns]
-    marks = ["---:" if column.kind in NUMERIC else "---" for column in table.columns]
+    heads = [_escaped(column.title) for _, column in table.seen]
+    marks = ["---:" if column.kind in NUMERIC else "---" for _, column in table.seen]
     lines = [_line(heads), _line(marks)]
     for row in table.rows[:most]:
-        lines.append(_line([_escaped(shown(*pair)) for pair in zip(table.columns, row.cells, strict=True)]))
+        lines.append(_line([_escaped(shown(column, row.cells[place])) for place, column in table.seen]))
     if most is not None and len(table.rows) > most:
         lines.append(f"\n{len(table.rows) - most:,} further rows: `tables/{table.key}.csv`.")
     return "\n".join(lines) + "\n"
@@ -148,6 +171,7 @@ def number(value: float) -> str:
 
 _SHOWN = {
     "text": str,
+    "quote": str,
     "count": lambda value: f"{value:,}",
     "percent": percent,
     "points": points,

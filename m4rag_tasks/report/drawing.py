@@ -15,10 +15,13 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from m4rag_tasks.report.charts import Chart, specification
+from m4rag_tasks.report.charts import Chart
+from m4rag_tasks.report.vega import specification
 
 _VERSION = "5.20"
+# Marks only: rows have their labels to the left.
 _WIDTHS = {True: 350, False: 200}
+_WIDTHS_WITHOUT_LABELS = {True: 440, False: 245}
 _NAMESPACES = re.compile(r' xmlns(:\w+)?="[^"]*"')
 
 
@@ -35,7 +38,7 @@ def draw(chart: Chart) -> Drawing:
     """The chart as SVG; each mark carries its number as a title."""
     wide, narrow = (
         _svg(json.dumps(specification(chart, width, wide), sort_keys=True), chart.label)
-        for wide, width in _WIDTHS.items()
+        for wide, width in (_WIDTHS if chart.form in ("rows", "shares") else _WIDTHS_WITHOUT_LABELS).items()
     )
     return Drawing(chart.caption, wide, narrow)
 

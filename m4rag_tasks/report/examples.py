@@ -19,6 +19,7 @@ from m4rag_tasks.report.runs import Place, Run, partner
 from m4rag_tasks.report.samples import Exchange, read_exchange
 
 BASE_SETTING = "norag"
+ORACLE_SETTING = "oracle"
 _TOLD = {
     "mended": "wrong without retrieval, right in a retrieval setting",
     "spoiled": "right without retrieval, wrong in a retrieval setting",
@@ -109,7 +110,7 @@ def _partners(runs: Sequence[Run]) -> dict[str, str]:
     """Retrieval run → the run without retrieval that it is measured against, by their names."""
     names = {run.name for run in runs}
     # The oracle is told the answer: that it helps says nothing about retrieval.
-    retrieving = [run for run in runs if run.setting not in (BASE_SETTING, "oracle")]
+    retrieving = [run for run in runs if run.setting not in (BASE_SETTING, ORACLE_SETTING)]
     found = {run.name: partner(run, BASE_SETTING, names) for run in retrieving}
     return {name: base for name, base in found.items() if base is not None}
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.data_table import Column, shown
-from m4rag_tasks.report.examples import BASE_SETTING
+from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING
 from m4rag_tasks.report.table_rows import ChangeRow, Report, SettingRow
-from m4rag_tasks.report.tables import ORACLE_SETTING
 from m4rag_tasks.report.titles import dataset_title
 
 _ACCURACY = Column("accuracy", "Accuracy", "percent", True)

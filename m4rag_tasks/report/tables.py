@@ -18,13 +18,11 @@ from m4rag_tasks.report.breakdown import breakdowns, resource_order
 from m4rag_tasks.report.caveats import caveats, lacking
 from m4rag_tasks.report.checks import SCORES, Record
 from m4rag_tasks.report.completeness import Faults, failed_requests, find_faults
-from m4rag_tasks.report.examples import BASE_SETTING, Example
+from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING, Example
+from m4rag_tasks.report.findings import groups, sections
 from m4rag_tasks.report.runs import Run, partner
-from m4rag_tasks.report.sections import Section
 from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, RunRow, SettingRow
 from m4rag_tasks.report.titles import dataset_title, names_of, run_name
-
-ORACLE_SETTING = "oracle"
 
 
 def build_report(
@@ -32,11 +30,11 @@ def build_report(
     notes: Sequence[str] = (),
     examples: Sequence[Example] = (),
     names: Mapping[str, str] | None = None,
-    sections: Sequence[Section] = (),
+    graded: bool = False,
 ) -> Report:
     """The report on runs of any number of models, data sets, settings and variants.
 
-    `names` maps codes of language varieties to what people call them.
+    `names` maps codes of language varieties to what people call them; `graded` says whether there are grades.
     """
     faults = find_faults(runs)
     averaged = [_complete(run, incomplete) for run, incomplete in zip(runs, faults, strict=True)]
@@ -52,7 +50,7 @@ def build_report(
         names=names_of(_varieties(runs), names or {}),
         examples=tuple(examples),
         resources=_resources(runs),
-        sections=tuple(sections),
+        sections=tuple(sections(groups(runs, averaged), names or {}, graded)),
     )
 
 

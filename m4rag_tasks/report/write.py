@@ -15,6 +15,7 @@ from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report import markdown, overview
 from m4rag_tasks.report.data_table import DataTable, as_json, csv_text
 from m4rag_tasks.report.examples import pick_examples
+from m4rag_tasks.report.graded import grade
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.pictures import FindImage
 from m4rag_tasks.report.runs import load_runs
@@ -33,6 +34,8 @@ def write_report(
     language_names: Mapping[str, str],
     rule: str | None = None,
     examples_per_model: int = 12,
+    grades: Sequence[Path] = (),
+    judge: str | None = None,
 ) -> tuple[Path, Report]:
     """Writes the report into `out_dir`; returns the page's path and the report.
 
@@ -42,13 +45,16 @@ def write_report(
     `paths` are output folders of lmms-eval, model folders or samples files.
     With a `rule` (one of `answers.RULES`) the stored answers are scored again
     under it. `language_names` maps codes of language varieties to what people call them.
-    Raises `RunError` where nothing can be reported.
+    `grades` are grades files; `judge` says whose grades are used where they are of several.
+    Raises `RunError` where nothing can be reported, `GradesError` for grades that cannot be used.
     """
     notes: list[str] = []
     runs = load_runs(paths, notes, rule)
     if rule is not None:
         notes.append(f"The stored answers were read again under the rule {rule!r}.")
-    report = build_report(runs, notes, pick_examples(runs, find_image, examples_per_model), language_names)
+    graded = grade(runs, grades, judge, notes)
+    examples = pick_examples(runs, find_image, examples_per_model)
+    report = build_report(runs, notes, examples, language_names, graded)
     folder = Path(out_dir)
     try:
         _write(folder / "results.csv", results_csv(report))
