@@ -7,7 +7,8 @@ The first step that finds something decides:
 3. json            `grade`, else `score`, `rating` or `answer`, of the last JSON object, broken
                    or cut-off ones included
 4. grade_tag       what follows `Score:`, `final grade is`, `a rating of`: where several differ,
-                   the last one that is called final or overall
+                   the last one that is called final or overall; without any, what follows the
+                   last mark of an answer (`Answer:`, `\\boxed{`), as in `answers`
 5. bare_number     a line that is only a grade, after a label in any language or before what
                    the grade means: `점수: 4`, `4 - mostly helpful`, `Four`
 6. fraction        `4/5`, `4 out of 5` anywhere
@@ -25,7 +26,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from m4rag_tasks.answer_text import final_text, is_failed, last_json_answer
+from m4rag_tasks.answer_text import final_text, is_failed, last_json_answer, tagged
 from m4rag_tasks.grades import HIGHEST, INVALID, LOWEST
 from m4rag_tasks.option_text import DECORATION
 from m4rag_tasks.records import FAILED
@@ -35,9 +36,10 @@ NAMES = ("grade", "score", "rating", "answer")
 
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _OUT = 0  # Stands for what is said, and is no grade.
-_NUMERAL = rf"[+\-−]?\d+(?:[.,٫]\d+)?|[{'一二三四五①②③④⑤ⅠⅡⅢⅣⅤ'}]|(?:{'|'.join(_WORDS)})(?![^\W\d_])"
-_OF_FIVE = rf"\s*(?:/|out of|of)\s*({_NUMERAL})"
-_GRADE = re.compile(rf"({_NUMERAL})(?:{_OF_FIVE})?", re.I)
+_NUMERAL = rf"[+\-−]?\d+(?:[.,٫]\d+)?|[一二三四五①②③④⑤ⅠⅡⅢⅣⅤ]|(?:{'|'.join(_WORDS)})(?![^\W\d_])"
+_OF_FIVE = rf"[*\"]*\s*(?:/|(?:out of|of|von|van|sur|su|de|dari|od|из|من)(?![^\W\d_]))\s*[*\"]*({_NUMERAL})"
+_UNIT = r"\s*(?:分|点|점|(?:points?|stars?|puntos?|punti|pontos?|punkte?)(?![^\W\d_]))"
+_GRADE = re.compile(rf"({_NUMERAL})(?:{_OF_FIVE})?(?:{_UNIT})?", re.I)
 # A second grade right after the first one.
 _ANOTHER = re.compile(
     r"[)\]*\"]*\s*(?:[,、，/&+~\-–—−〜～]|\.\.+|…|(?:or|and|to|through|o|ou|oder|bis|y|et|und)(?![^\W\d_])|または|或|至|到)"
@@ -45,8 +47,9 @@ _ANOTHER = re.compile(
     re.I,
 )
 _TAG = re.compile(
-    r"(?P<final>\b(?:final|overall|total|holistic|single)\s+(?:\w+\s+){0,2})?\b(?:score|rating|grade)\b(?:[\"'`*_”’]|\s*\([^()\n]{1,20}\))*"
-    r"\s*(?:(?P<prose>\b(?:is|of|was|would be|should be)\b)\s*:?|[:=：])",
+    r"(?P<final>\b(?:final|overall|total|holistic|single)\s+(?:\w+\s+){0,2})?\b(?:score|rating|grade)\b"
+    r"(?:[\"'`*_”’]|\s*\([^()\n]{1,20}\))*"
+    r"\s*(?:(?P<prose>\b(?:is|of|was|would be|should be)\b)\s*:?|[:=：]|[-–—]\s|(?=[(\[*\"]*\d[.)\]*\"/ ]*\Z))",
     re.I,
 )
 # "not a score of 5", and "a score of 5 would need", give no grade.
@@ -55,7 +58,7 @@ _NEGATED = re.compile(
 )
 _SUPPOSED = re.compile(r"\W*\s*(?:would|could|requires?|means|needs|is\s+(?:for|reserved|given|when|if))\b", re.I)
 _LABEL = re.compile(r"[^\d:：\n]{1,24}[:：]\s*")
-_MEANING = re.compile(r"\s*[.,:;)\]\-–—]\s*\D*|\s*\(\D*\)\.?")
+_MEANING = re.compile(r"\s*[.,:;)\]\-–—]\s*\D*|\s*\(\D*\)?\.?")
 _EDGE = " \t\r\f\v*_`#$\"'“”[({<"
 
 
@@ -101,9 +104,12 @@ def _tagged(text: str) -> int | None:
         if number is None or (tag["prose"] and (_NEGATED.search(before) or _SUPPOSED.match(_after(rest)))):
             continue
         said.append((number, bool(tag["final"])))
+    if not said:
+        # "The answer is 4", "\\boxed{4}": as answers to questions are marked.
+        return next((number for rest, _ in tagged(text) if (number := _leading(rest)) is not None), None)
     last = [number for number, final in said if final][-1:]
     given = set(last or (number for number, _ in said))
-    return None if not given else given.pop() if len(given) == 1 else _OUT
+    return given.pop() if len(given) == 1 else _OUT
 
 
 def _bare(text: str) -> int | None:
