@@ -63,6 +63,8 @@ which is the cautious reading, and p is the sign test's over the images:
 One image alone allows neither interval nor p value: None.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -94,28 +96,30 @@ class Estimate:
     failed: int = 0
 
 
-def estimate(values: Floats, images: Codes, strata: Codes | None = None, low: float = 0.0, failed: int = 0) -> Estimate:
-    """The mean of at least one value, a share (low 0) or difference (low -1). Images and strata count from 0."""
+def estimate(values: Floats, images: Codes, strata: Codes | None = None, failed: int = 0) -> Estimate:
+    """A share: the mean of at least one value from 0 to 1. Images and strata count from 0."""
     mean, error = _mean_and_error(values, images, strata)
     g = int(images.max()) + 1
     if error is None:
         return Estimate(mean, None, None, len(values), g, failed)
-    if error.size < _ZERO:
-        ends = _wilson(mean, g) if low == 0.0 else _signed_wilson(mean, g)
-    else:
-        reach = float(stdtrit(error.freedom, (1 + _LEVEL) / 2)) * error.size
-        ends = _score(mean, reach) if low == 0.0 else (mean - reach, mean + reach)
-    return Estimate(mean, max(low, ends[0]), min(1.0, ends[1]), len(values), g, failed)
+    low, high = _wilson(mean, g) if error.size < _ZERO else _score(mean, _reach(error))
+    return Estimate(mean, low, high, len(values), g, failed)
 
 
-def p_value(delta: Floats, images: Codes, strata: Codes | None = None) -> float | None:
-    """Two-sided p of the mean of the differences being 0; None with one image."""
+def difference(
+    delta: Floats, images: Codes, strata: Codes | None = None, failed: int = 0
+) -> tuple[Estimate, float | None]:
+    """The mean of at least one difference from -1 to 1, and the two-sided p of its being 0; None with one image."""
     mean, error = _mean_and_error(delta, images, strata)
+    g = int(images.max()) + 1
     if error is None:
-        return None
+        return Estimate(mean, None, None, len(delta), g, failed), None
     if error.size < _ZERO:
-        return 1.0 if abs(mean) < _ZERO else 2 * 0.5 ** (int(images.max()) + 1)
-    return 2 * float(stdtr(error.freedom, -abs(mean) / error.size))
+        ends, p = _signed_wilson(mean, g), 1.0 if abs(mean) < _ZERO else 2 * 0.5**g
+    else:
+        reach = _reach(error)
+        ends, p = (mean - reach, mean + reach), 2 * float(stdtr(error.freedom, -abs(mean) / error.size))
+    return Estimate(mean, max(-1.0, ends[0]), min(1.0, ends[1]), len(delta), g, failed), p
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,10 @@ class _Error:
 
     size: float
     freedom: float
+
+
+def _reach(error: _Error) -> float:
+    return float(stdtrit(error.freedom, (1 + _LEVEL) / 2)) * error.size
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,10 @@ def paired_difference(a: Sequence[Record], b: Sequence[Record], by_language: boo
 
 def difference(delta: Floats, images: Codes, strata: Codes | None = None, failed: int = 0) -> Difference:
     """The same of differences (-1, 0 or 1 per question) that are at hand; images and strata count from 0."""
-    estimate = intervals.estimate(delta, images, strata, low=-1.0, failed=failed)
+    estimate, p_value = intervals.difference(delta, images, strata, failed)
     only_a, only_b = int((delta > 0).sum()), int((delta < 0).sum())
     mcnemar_p = min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
-    return Difference(estimate, intervals.p_value(delta, images, strata), mcnemar_p, only_a, only_b)
+    return Difference(estimate, p_value, mcnemar_p, only_a, only_b)
 
 
 def check_ids(records: Sequence[Record], expected_ids: Iterable[str] | None = None) -> None:

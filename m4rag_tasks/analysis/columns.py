@@ -33,6 +33,7 @@ class Variety:
 class Columns:
     """One run: N questions in the order of their ids, one value of each array per question.
 
+    strata, images: numbers that tell apart the language varieties (in alphabetical order) and the images.
     score: 1 right, 0 wrong, nan where there is nothing to score. gold, prediction: option numbers from 1;
     prediction is 0 where none was read or the answer is a text. answer_rank, grade_rank: rank of the first
     passage in which the gold answer stands, that is graded 4 or more; 0 where there is none, -1 where records do
@@ -46,6 +47,8 @@ class Columns:
     question_id: Objects
     language: Objects
     image: Objects
+    strata: Codes
+    images: Codes
     score: Floats
     invalid: NDArray[np.bool_]
     gold: Codes
@@ -76,21 +79,21 @@ class Columns:
         """The run cut to some questions, by a mask or by their numbers."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "varieties"}
         cut = {name: values[chosen] for name, values in arrays.items()}
-        varieties = {name: self.varieties[name] for name in dict.fromkeys(cut["language"].tolist())}
-        return Columns(**cut, varieties=varieties)
+        left = set(np.unique(cut["strata"]).tolist())
+        names = [name for place, name in enumerate(sorted(self.varieties)) if place in left]
+        cut |= {"strata": dense(cut["strata"]), "images": dense(cut["images"])}
+        return Columns(**cut, varieties={name: self.varieties[name] for name in names})
 
     def of_languages(self, languages: Iterable[str]) -> Columns:
         """The run cut to some language varieties."""
         wanted = set(languages)
         if wanted >= self.varieties.keys():
             return self
-        return self.take(np.array([name in wanted for name in self.language.tolist()], dtype=bool))
+        return self.take(np.array([name in wanted for name in sorted(self.varieties)], dtype=bool)[self.strata])
 
     def by_language(self) -> dict[str, Columns]:
         """The run cut to each of its varieties, in alphabetical order."""
-        names = sorted(self.varieties)
-        number = _numbered(self.language, names)
-        return {name: self.take(number == place) for place, name in enumerate(names)}
+        return {name: self.take(self.strata == place) for place, name in enumerate(sorted(self.varieties))}
 
 
 def columns(records: Iterable[Record]) -> Columns:
@@ -105,10 +108,13 @@ def columns(records: Iterable[Record]) -> Columns:
     metrics.check_ids(ordered)
     gold, prediction = (_numbers([record.get(key) for record in ordered]) for key in ("gold", "prediction"))
     passages = [record.get("passages") or () for record in ordered]
+    language, image = [_language(record) for record in ordered], [record.get("image_id") for record in ordered]
     return Columns(
         question_id=_objects([record["question_id"] for record in ordered]),
-        language=_objects([_language(record) for record in ordered]),
-        image=_objects([record.get("image_id") for record in ordered]),
+        language=_objects(language),
+        image=_objects(image),
+        strata=numbered(language, sorted(set(language))),
+        images=numbered(image, dict.fromkeys(image)),
         score=_scores(ordered),
         invalid=np.array([record.get("parse") == "invalid" for record in ordered], dtype=bool),
         gold=gold,
@@ -159,31 +165,27 @@ def paired(*runs: Columns) -> Paired:
     if not scored.any():
         raise NoRecordsError(f"none of the {len(scored)} questions was scored in all runs")
     kept = tuple(cut) if scored.all() else tuple(run.take(scored) for run in cut)
-    languages = tuple(sorted(kept[0].varieties))
     return Paired(
         runs=kept,
         scores=np.stack([run.score for run in kept]),
-        images=codes(kept[0].image),
-        strata=_numbered(kept[0].language, languages),
-        languages=languages,
+        images=kept[0].images,
+        strata=kept[0].strata,
+        languages=tuple(sorted(kept[0].varieties)),
         failed=int((~scored).sum()),
     )
 
 
-def codes(values: Objects) -> Codes:
-    """Each value's number, in order of first appearance."""
-    numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in values.tolist()], dtype=np.intp)
-
-
 def dense(values: Codes) -> Codes:
     """The same groups, counted from 0 without gaps; after a part was left out."""
-    return np.unique(values, return_inverse=True)[1]
+    used = np.zeros(int(values.max(initial=0)) + 1, dtype=bool)
+    used[values] = True
+    return (np.cumsum(used) - 1)[values]
 
 
-def _numbered(values: Objects, names: Sequence[str]) -> Codes:
+def numbered(values: Sequence[Any], names: Iterable[Any]) -> Codes:
+    """The place of each value among the names, from 0."""
     number = {name: place for place, name in enumerate(names)}
-    return np.array([number[value] for value in values.tolist()], dtype=np.intp)
+    return np.array([number[value] for value in values], dtype=np.intp)
 
 
 def _check_same_questions(one: Columns, other: Columns) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m4rag_tasks import intervals
-from m4rag_tasks.analysis.columns import Columns, codes, dense
+from m4rag_tasks.analysis.columns import Columns
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.axes import SETTINGS
 from m4rag_tasks.intervals import Codes
@@ -112,4 +112,4 @@ def _known(flags: Codes, run: Columns) -> Estimate | None:
 
 
 def _macro(values: np.ndarray, run: Columns) -> Estimate:
-    return intervals.estimate(values.astype(float), dense(codes(run.image)), codes(run.language))
+    return intervals.estimate(values.astype(float), run.images, run.strata)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc
 
 from m4rag_tasks import metrics
-from m4rag_tasks.analysis.columns import Columns, codes, dense, paired
+from m4rag_tasks.analysis.columns import Columns, dense, paired
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.analysis.retained import rank_masks, rank_of, share
 from m4rag_tasks.intervals import Codes, Floats
@@ -86,7 +86,7 @@ def answer_positions(run: Columns) -> Positions:
     valid = (asked.prediction > 0) & (asked.prediction <= asked.choices)
     if not valid.any():
         raise NoRecordsError("no scored question has options and a valid prediction")
-    images, right = codes(asked.image), asked.score == 1
+    images, right = asked.images, asked.score == 1
     chosen, expected, test = _bias(asked.take(valid))
     rows = tuple(
         Position(
@@ -138,7 +138,7 @@ def _bias(run: Columns) -> tuple[Codes, Floats, _Test]:
     expected = other + accuracy * tilt
     bias = (chosen - expected).mean(axis=0)
     influence = chosen - expected - bias - (right - accuracy)[:, None] * tilt.mean(axis=0)
-    return chosen.sum(axis=0).astype(np.intp), expected.sum(axis=0), _wald(bias, influence, codes(run.image))
+    return chosen.sum(axis=0).astype(np.intp), expected.sum(axis=0), _wald(bias, influence, run.images)
 
 
 def _wald(bias: Floats, influence: Floats, images: Codes) -> _Test:

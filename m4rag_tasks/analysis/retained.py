@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4rag_tasks import intervals, metrics
-from m4rag_tasks.analysis.columns import Columns, codes, dense, paired
+from m4rag_tasks.analysis.columns import Columns, dense, paired
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import Difference, Estimate, NoRecordsError
@@ -99,7 +99,7 @@ def confusion(with_: Columns, by: str = "grade") -> Confusion:
     if not known.any():
         raise NoRecordsError(f"no scored question tells whether a relevant passage was shown, by {by}")
     relevant, right = rank_of(run, by)[known] >= 1, run.score[known] == 1
-    images = codes(run.image)[known]
+    images = run.images[known]
     return Confusion(
         by,
         relevant_right=int((relevant & right).sum()),

@@ -82,6 +82,8 @@ def asked(world: World) -> Asked:
         question_id=np.array([name for name, *_ in ids], dtype=object),
         language=np.array([language for *_, language in ids], dtype=object),
         image=np.array([f"{image}.png" for _, image, _ in ids], dtype=object),
+        strata=np.array([sorted(world.accuracy).index(language) for *_, language in ids]),
+        images=np.array([image for _, image, _ in ids]),
         score=nothing,
         invalid=np.zeros(n, dtype=bool),
         gold=np.full(n, 1),
