@@ -117,6 +117,7 @@ def test_the_results_say_what_they_were_made_with(run, docs):
         "rows": datasets.rows_digest(rows_of_language, MINI),
         "images": images.summary(MINI, rows_of_language),
         "context": None,
+        "contexts": {},
         "retriever": "pixel",
         "cache": manifest.key,
         "hits": manifest.files["hits.arrow"]["sha256"],
