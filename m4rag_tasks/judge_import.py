@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from m4rag_tasks import cells, datasets
 from m4rag_tasks.errors import GradesError
 from m4rag_tasks.grades import Grade
@@ -55,7 +57,7 @@ def import_grades(
     files that cannot be used, items that are there twice, and, unless `partial`, for missing ones.
     """
     items: dict[tuple[str, str | None, Place, str], Judged] = {}
-    for path in _samples_files(paths):
+    for path in tqdm(_samples_files(paths), desc="samples", unit="file", delay=2, disable=None):
         for item in _read(path, judge, revision):
             key = (item.judge, item.revision, item.place, item.record["item"])
             if key in items:
@@ -154,7 +156,7 @@ def _missing(items: Sequence[Judged]) -> list[str]:
     for item in items:
         there[item.judge, item.revision, item.place].append(item)
     lines = []
-    for (judge, _, place), judged in there.items():
+    for (judge, _, place), judged in tqdm(there.items(), desc="items", unit="task", delay=2, disable=None):
         failed = [item.record["item"] for item in judged if "grade" not in item.record]
         expected = _expected(place, judged[0])
         absent = Counter(expected) - Counter(item.record["item"] for item in judged)
