@@ -88,3 +88,19 @@ def test_planted_effects_are_recovered_within_their_intervals(figures, world):
         # Unbiased: the mean of the estimates is within four of its standard errors of the truth.
         assert abs((values - truth).mean()) < 4 * values.std() / np.sqrt(len(all_)), name
         assert 0.93 <= held.mean() <= 0.97, (name, held.mean())
+
+
+def test_of_settings_that_do_not_differ_any_is_told_apart_one_time_in_twenty():
+    """The chance of a false finding is that of the whole family of six pairs, not of each."""
+    world = World(images=60)
+    questions = synthetic.asked(world)
+    alone = corrected = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        for _ in range(2):
+            runs = {name: questions.run(questions.draw(rng) < 0.6) for name in ("norag", "mmrag", "mmrag_b3", "oracle")}
+            rows = analysis.compare_settings({"m": runs}).rows
+            alone += any(row.difference.p_value < 0.05 for row in rows)
+            corrected += any(row.significant for row in rows)
+    assert alone / 400 > 0.12
+    assert corrected / 400 < 0.08

@@ -96,7 +96,7 @@ def _row(one: _Effect, point: object) -> Row:
 def _slope(one: _Effect) -> Row:
     slope, effect = one.effect.slope, one.effect
     left = f"size not known: {', '.join(effect.left_out)}" if effect.left_out else ""
-    remarks = "; ".join(filter(None, (effect.problem, left))) or None
+    remarks = "; ".join(filter(None, (effect.problem, left, *effect.problems))) or None
     fitted = (None,) * 7
     if slope:
         fitted = (slope.value, slope.low, slope.high, slope.p_value, slope.low_given, slope.high_given, slope.spread)
