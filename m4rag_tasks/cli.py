@@ -130,6 +130,16 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def compare(options: argparse.Namespace) -> int:
+    from m4rag_tasks.report import compare as compare_runs
+
+    text, page = compare_runs(options.a, options.b, suite.language_names(), options.output_dir, options.rule)
+    print(text)
+    if page:
+        print(f"Comparison: {page}")
+    return 0
+
+
 # --- arguments --------------------------------------------------------------
 
 
@@ -171,6 +181,13 @@ def _add_verbs_to_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     verb.add_argument("--judge", help="whose grades count, where the files hold those of several")
     verb.set_defaults(verb=report)
+
+    verb = verbs.add_parser("compare", help="what changed from run A to run B, where, and is it more than chance")
+    verb.add_argument("a", type=Path, metavar="A", help="output folder, model folder or samples file, of one model")
+    verb.add_argument("b", type=Path, metavar="B", help="likewise; differences are B minus A")
+    verb.add_argument("--output-dir", type=Path, help="also write a page, Markdown, CSV and JSON there")
+    verb.add_argument("--rule", choices=("m4rag", "reference", "worldcuisines"), help="as for report")
+    verb.set_defaults(verb=compare)
 
 
 def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

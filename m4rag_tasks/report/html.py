@@ -6,7 +6,7 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,20 @@ def render(report: Report) -> str:
             long_response=_LONG_RESPONSE,
         )
     )
+
+
+def render_sections(
+    title: str,
+    lead: Sequence[str],
+    notes: Sequence[str],
+    shown: Sequence[Section],
+    varieties: Sequence[tuple[str, str]],
+) -> str:
+    """A page of sections alone; `lead` are the lines below the title, `varieties` those that can be chosen."""
+    parts = [Part(one.key, one.title, None, one, tuple(map(draw, one.charts))) for one in shown]
+    template = environment().get_template("sections.html.jinja")
+    lines = {"title": title, "lead": lead, "notes": notes, "parts_shown": parts}
+    return template.render(**frame(), **lines, varieties=varieties, resources={})
 
 
 def frame(script: str | None = None) -> dict[str, Any]:

@@ -32,10 +32,10 @@ def render(report: Report) -> str:
         lines += [_INTROS[key], ""] if key in _INTROS else []
         lines += _tables(tables)
         for section in report.sections:
-            lines += _body(section) if section.key == key else []
+            lines += body(section) if section.key == key else []
     own = {key for key, *_ in _own(report)}
     for section in report.sections:
-        lines += [f"## {section.title}", "", *_body(section)] if section.key not in own else []
+        lines += [f"## {section.title}", "", *body(section)] if section.key not in own else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -49,7 +49,8 @@ def _own(report: Report) -> Iterator[tuple[str, str, list[DataTable]]]:
     yield "gap", "Oracle gap", [overview.gaps_table(report)]
 
 
-def _body(section: Section) -> list[str]:
+def body(section: Section) -> list[str]:
+    """The lines of one section below its title."""
     missing = [line for text in section.missing for line in (f"> {text}", "")]
     return [section.intro, "", *missing, *_tables(section.tables)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from m4rag_tasks.report.pictures import FindImage
 from m4rag_tasks.report.runs import load_runs
 from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, SettingRow
 from m4rag_tasks.report.tables import build_report
-from retrieval_cache.files import atomic_file
+from m4rag_tasks.report.terminal import aligned, encodable, write_text
 from retrieval_cache.records import CacheWriteError
 
 CSV_COLUMNS = ("model", "dataset", "setting", "variant", "axis", "group", "metric", "value", "low", "high", "n")
@@ -57,13 +56,13 @@ def write_report(
     report = build_report(runs, notes, examples, language_names, graded)
     folder = Path(out_dir)
     try:
-        _write(folder / "results.csv", results_csv(report))
-        _write(folder / "results.json", results_json(report))
-        _write(folder / "report.md", markdown.render(report))
+        write_text(folder / "results.csv", results_csv(report))
+        write_text(folder / "results.json", results_json(report))
+        write_text(folder / "report.md", markdown.render(report))
         for table in tables_of(report):
-            _write(folder / "tables" / f"{table.key}.csv", csv_text(table))
+            write_text(folder / "tables" / f"{table.key}.csv", csv_text(table))
         # The page comes last: where it stands, the rest stands too.
-        _write(folder / "report.html", render(report))
+        write_text(folder / "report.html", render(report))
     except CacheWriteError as error:
         raise RunError(f"The report cannot be written: {error.message} Name another folder.") from error
     return folder / "report.html", report
@@ -87,10 +86,10 @@ def text_table(report: Report) -> str:
         )
         for row in report.settings
     ]
-    lines = _aligned([heads, *rows], left=3)
+    lines = aligned([heads, *rows], left=3)
     if any(map(_has_caveat, report.settings)):
         lines.append("* incomplete, limited, or without varieties that other settings have: see the notes")
-    return _encodable("\n".join([*lines, *(f"note: {note}" for note in report.notes)]))
+    return encodable("\n".join([*lines, *(f"note: {note}" for note in report.notes)]))
 
 
 def results_csv(report: Report) -> str:
@@ -178,16 +177,6 @@ def _figure(where: tuple[str, ...], metric: str, estimate: Estimate | None) -> I
         yield (*where, metric, estimate.value, estimate.low, estimate.high, estimate.n)
 
 
-def _write(path: Path, text: str) -> None:
-    with atomic_file(path) as file:
-        file.write(_encodable(text).encode("utf-8"))
-
-
-def _encodable(text: str) -> str:
-    """The text with half characters (lone surrogates, which a model may well write) spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _has_caveat(row: SettingRow) -> bool:
     return bool(row.faults or row.limits or row.lacks)
 
@@ -200,21 +189,3 @@ def _interval(estimate: Estimate | None) -> str:
     if estimate is None or estimate.low is None or estimate.high is None:
         return "-"
     return f"{estimate.low * 100:.1f} to {estimate.high * 100:.1f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Lines of aligned columns: the first `left` flush left, the others flush right."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = []
-        for number, (text, width) in enumerate(zip(row, widths, strict=True)):
-            padding = " " * (width - _width(text))
-            cells.append(text + padding if number < left else padding + text)
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _width(text: str) -> int:
-    """Terminal columns: East Asian wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

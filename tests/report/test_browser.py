@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from m4rag_tasks import suite
-from m4rag_tasks.report import write_report
+from m4rag_tasks.report import compare, write_report
 
 from . import make_run as make
 from . import rich_run
@@ -49,7 +49,7 @@ def opened(browser, report):
     """Opens the page from disk, without a network; fails on whatever the browser complains of."""
     contexts = []
 
-    def open_page(width=1280, **options):
+    def open_page(width=1280, path=report, **options):
         context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -57,14 +57,15 @@ def opened(browser, report):
         page.on("console", lambda message: page.complaints.append(message.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on("request", lambda request: page.asked_for.append(request.url.partition(",")[0]))
-        page.goto(report.as_uri())
+        page.path = path
+        page.goto(path.as_uri())
         return page
 
     yield open_page
     for context in contexts:
         for page in context.pages:
             assert page.complaints == []
-            assert {url for url in page.asked_for if not url.startswith("data:image/")} == {report.as_uri()}
+            assert {url for url in page.asked_for if not url.startswith("data:image/")} == {page.path.as_uri()}
         context.close()
 
 
@@ -190,6 +191,21 @@ def test_accessibility_has_no_serious_findings(opened, width, scheme):
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     found = Axe().run(page).response["violations"]
     assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_of_a_comparison_is_as_sound(opened, report, tmp_path, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    runs = report.parent.parent / "runs"
+    names = suite.language_names()
+    _, path = compare(runs / "org__model-7b", runs / "org__model-32b", names, tmp_path / "compared")
+    page = opened(width, path)
+    assert Axe().run(page).response["violations"] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#language").select_option("hi")
+    rows = [row for row in page.locator("#flips tbody tr").all() if row.is_visible()]
+    assert rows and {row.get_attribute("data-language") for row in rows} == {"hi"}
 
 
 def test_a_phone_scrolls_down_only_and_draws_narrow_charts(opened):
