@@ -124,6 +124,7 @@ def report(options: argparse.Namespace) -> int:
         rule=options.rule,
         grades=options.grades,
         judge=options.judge,
+        sizes=dict(options.size),
     )
     print(text_table(written))
     print(f"Report: {page}")
@@ -180,6 +181,14 @@ def _add_verbs_to_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         "--grades", nargs="+", type=Path, default=[], metavar="FILE", help="grades of the passages (m4rag judge import)"
     )
     verb.add_argument("--judge", help="whose grades count, where the files hold those of several")
+    verb.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        type=_size,
+        metavar="MODEL=7B",
+        help="how many parameters a model has, where its name does not say (30B-A3B: with its active ones)",
+    )
     verb.set_defaults(verb=report)
 
     verb = verbs.add_parser("compare", help="what changed from run A to run B, where, and is it more than chance")
@@ -188,6 +197,14 @@ def _add_verbs_to_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     verb.add_argument("--output-dir", type=Path, help="also write a page, Markdown, CSV and JSON there")
     verb.add_argument("--rule", choices=("m4rag", "reference", "worldcuisines"), help="as for report")
     verb.set_defaults(verb=compare)
+
+
+def _size(text: str) -> tuple[str, str]:
+    """MODEL=SIZE; what is on the right is read, and what is on the left looked up, where the models are known."""
+    model, equals, size = text.rpartition("=")
+    if not (model and equals and size):
+        raise argparse.ArgumentTypeError(f"{text!r} does not say MODEL=SIZE, such as Pangea=7B")
+    return model, size
 
 
 def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

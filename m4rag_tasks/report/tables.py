@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from m4rag_tasks import metrics
+from m4rag_tasks.analysis import known_sizes
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.breakdown import breakdowns, resource_order
@@ -31,11 +32,14 @@ def build_report(
     examples: Sequence[Example] = (),
     names: Mapping[str, str] | None = None,
     graded: bool = False,
+    sizes: Mapping[str, str] | None = None,
 ) -> Report:
     """The report on runs of any number of models, data sets, settings and variants.
 
     `names` maps codes of language varieties to what people call them; `graded` says whether there are grades.
+    `sizes` are those of models whose names do not tell ("7B"). Raises `UnknownNameError` for one that cannot be used.
     """
+    given = known_sizes(dict.fromkeys(run.model for run in runs), sizes)
     faults = find_faults(runs)
     averaged = [_complete(run, incomplete) for run, incomplete in zip(runs, faults, strict=True)]
     pool = {(run.model, run.dataset, run.name): kept for run, kept in zip(runs, averaged, strict=True)}
@@ -50,7 +54,7 @@ def build_report(
         names=names_of(_varieties(runs), names or {}),
         examples=tuple(examples),
         resources=_resources(runs),
-        sections=tuple(sections(groups(runs, averaged), names or {}, graded)),
+        sections=tuple(sections(groups(runs, averaged), names or {}, graded, given)),
     )
 
 

@@ -35,6 +35,7 @@ def write_report(
     examples_per_model: int = 12,
     grades: Sequence[Path] = (),
     judge: str | None = None,
+    sizes: Mapping[str, str] | None = None,
 ) -> tuple[Path, Report]:
     """Writes the report into `out_dir`; returns the page's path and the report.
 
@@ -45,6 +46,7 @@ def write_report(
     With a `rule` (one of `answers.RULES`) the stored answers are scored again
     under it. `language_names` maps codes of language varieties to what people call them.
     `grades` are grades files; `judge` says whose grades are used where they are of several.
+    `sizes` says how many parameters models have whose names do not ("7B").
     Raises `RunError` where nothing can be reported, `GradesError` for grades that cannot be used.
     """
     notes: list[str] = []
@@ -53,7 +55,7 @@ def write_report(
         notes.append(f"The stored answers were read again under the rule {rule!r}.")
     graded = grade(runs, grades, judge, notes)
     examples = pick_examples(runs, find_image, examples_per_model)
-    report = build_report(runs, notes, examples, language_names, graded)
+    report = build_report(runs, notes, examples, language_names, graded, sizes)
     folder = Path(out_dir)
     try:
         write_text(folder / "results.csv", results_csv(report))

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from m4rag_tasks.errors import GradesError
+from m4rag_tasks.errors import GradesError, UnknownNameError
 from m4rag_tasks.report import load_runs, write_report
 from m4rag_tasks.report.tables import build_report
 
@@ -163,3 +163,19 @@ def test_grades_of_two_judges_are_never_mixed(tmp_path):
         write_report([runs], tmp_path / "report", no_image, {}, grades=[grades, other])
     _, report = write_report([runs], tmp_path / "report", no_image, {}, grades=[grades, other], judge="org/judge-7b")
     assert "Passages are graded by org/judge-7b." in report.notes
+
+
+def test_sizes_can_be_given_where_names_do_not_tell_them(tmp_path):
+    models = {"org/one": [1, 1, 1, 1, 0, 1], "org/two": [1, 0, 1, 1, 0, 1], "org/three": [1, 0, 0, 1, 0, 1]}
+    for model, scores in models.items():
+        make.write_run(tmp_path, {"norag": {"en": [1, 0, 0, 1, 0, 0]}, "mmrag": {"en": scores}}, model)
+    runs = load_runs([tmp_path])
+
+    def size_section(sizes):
+        return next(section for section in build_report(runs, sizes=sizes).sections if section.key == "size")
+
+    assert "(say it with --size MODEL=7B): org/one, org/three, org/two" in " ".join(size_section(None).missing)
+    told = size_section({"org/one": "3B", "org/two": "30B-A3B", "org/three": "72B"})
+    assert told.missing == () and told.charts[0].line
+    with pytest.raises(UnknownNameError, match="'org/four'; the models are"):
+        size_section({"org/four": "3B"})

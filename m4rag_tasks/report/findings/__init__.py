@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from m4rag_tasks.analysis import ModelSize
 from m4rag_tasks.report.findings import answers, costs, flips, retained, settings, shown, size, wording
 from m4rag_tasks.report.findings.groups import Group, groups
 from m4rag_tasks.report.sections import Section
@@ -11,11 +12,16 @@ from m4rag_tasks.report.sections import Section
 __all__ = ["Group", "groups", "sections"]
 
 
-def sections(among: Sequence[Group], names: Mapping[str, str], graded: bool) -> list[Section]:
-    """All sections; `names` are what people call varieties, `graded` whether passages have grades."""
+def sections(
+    among: Sequence[Group], names: Mapping[str, str], graded: bool, sizes: Mapping[str, ModelSize | None]
+) -> list[Section]:
+    """All sections; `names` are what people call varieties, `graded` whether passages have grades.
+
+    `sizes` are those of models, as far as they were given or names tell.
+    """
     return [
         settings.section(among),
-        size.section(among),
+        size.section(among, sizes),
         wording.section(among, names),
         retained.changes(among, graded),
         retained.relevant_and_right(among, graded),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from m4rag_tasks.analysis import ModelSize, SizeEffect, parse_size, size_effect
@@ -29,9 +29,10 @@ class _Effect:
     effect: SizeEffect
 
 
-def section(among: Sequence[Group]) -> Section:
+def section(among: Sequence[Group], known: Mapping[str, ModelSize | None]) -> Section:
     """Gains by size, the fitted lines, and why there is none."""
-    effects = list(_effects(among))
+    sizes = {group.model: known.get(group.model) or _size(group) for group in among}
+    effects = list(_effects(among, sizes))
     points = tuple(_row(one, point) for one in effects for point in one.effect.points)
     slopes = tuple(_slope(one) for one in effects if one.effect.points)
     columns = (
@@ -39,12 +40,12 @@ def section(among: Sequence[Group]) -> Section:
         Column("setting", "Setting", hidden=True),
         Column("title", "Setting"),
     )
-    sizes = (Column("billions", "Parameters, 10⁹", "number"), Column("active_billions", "Active, 10⁹", "number"))
-    gains = DataTable("gain_by_size", "Gain by model", (*columns, Column("model", "Model"), *sizes, _GAIN), points)
+    parameters = (Column("billions", "Parameters, 10⁹", "number"), Column("active_billions", "Active, 10⁹", "number"))
+    gains = DataTable("gain_by_size", "Gain by model", (*columns, Column("model", "Model"), *parameters, _GAIN), points)
     fits = DataTable("size_slopes", "Slope of the gain for ten times the parameters", (*columns, *_SLOPE), slopes)
     charts = tuple(_chart(one) for one in effects if len(one.effect.points) > 1)
     tables = tuple(table for table in (fits, gains) if table.rows)
-    return Section("size", "Model size", _INTRO, charts, tables, tuple(_missing(among, effects)))
+    return Section("size", "Model size", _INTRO, charts, tables, tuple(_missing(sizes, effects)))
 
 
 _SLOPE = (
@@ -60,12 +61,11 @@ _SLOPE = (
 )
 
 
-def _effects(among: Sequence[Group]) -> Iterator[_Effect]:
+def _effects(among: Sequence[Group], sizes: Mapping[str, ModelSize | None]) -> Iterator[_Effect]:
     asked: dict[tuple[str, str], list[Group]] = {}
     for group in among:
         asked.setdefault((group.dataset, group.asking), []).append(group)
     for family in asked.values():
-        sizes = {group.model: _size(group) for group in family}
         pairs: dict[tuple[str, str], dict[str, tuple[object, object]]] = {}
         for group in family:
             for name, base in group.with_base:
@@ -114,11 +114,11 @@ def _chart(one: _Effect) -> Chart:
     return Chart("trend", label, text, "Gain, points", marks, across, rule=0.0, log=True, line=one.effect.line)
 
 
-def _missing(among: Sequence[Group], effects: Sequence[_Effect]) -> Iterator[str]:
+def _missing(sizes: Mapping[str, ModelSize | None], effects: Sequence[_Effect]) -> Iterator[str]:
     if not effects:
         yield "No model was run both without retrieval and with it, so there is no gain to set against size."
     elif not any(one.effect.slope for one in effects):
         yield "No line could be fitted: that takes the same settings of at least three models of different sizes."
-    unknown = sorted({group.model for group in among if _size(group) is None})
+    unknown = sorted(model for model, size in sizes.items() if size is None)
     if effects and unknown:
-        yield f"The names of these models do not tell their size: {', '.join(unknown)}."
+        yield f"The names of these models do not tell their size (say it with --size MODEL=7B): {', '.join(unknown)}."
