@@ -21,6 +21,7 @@ from m4rag_tasks.cells import cell_of
 from m4rag_tasks.context_checks import CHECKS, Expected, Finding, as_json, findings, shares
 from m4rag_tasks.context_sets import ContextSet
 from m4rag_tasks.errors import ContextError
+from m4rag_tasks.report.results_file import shortened
 from m4rag_tasks.suite import Dataset, Task, language, select
 from m4rag_tasks.written_samples import Written
 from retrieval_cache.files import atomic_file, write_json
@@ -139,7 +140,7 @@ def _name(written: Written) -> str:
 
 def _manifest(looked: Looked, kept: ContextSet, content: bytes, texts: Sequence[Expected]) -> dict[str, Any]:
     written = looked.written
-    task, arguments = written.task, dict(written.model.arguments)
+    task, arguments = written.task, {key: shortened(value) for key, value in written.model.arguments}
     codes = sorted({text.written_in for text in written.texts.values()})
     return {
         "format": FORMAT,

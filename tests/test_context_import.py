@@ -61,6 +61,7 @@ def test_sound_texts_become_a_set_with_its_provenance_and_again_the_same_bytes(t
     } == STORED
     made = json.loads(manifest_path.read_text(encoding="utf-8"))
     assert made["model"]["name"] == "org/Writer-7B" and made["model"]["revision"] == "abc123"
+    assert made["model"]["arguments"]["pretrained"] == "Writer-7B"  # where it lay is nobody's business
     assert made["runs"] == [DATE] and made["versions"]["lmms-eval"] == ["0.7.3"] and len(made["template"]) == 64
     assert made["accepted"] == {} and made["languages"] == dict.fromkeys(made["languages"], 60)
     before = path.read_bytes(), manifest_path.read_bytes()

@@ -52,7 +52,7 @@ def write_samples(
         for task in tasks
     }
     results = {
-        "config": {"model": "qwen2_5_vl", "model_args": f"pretrained={model},revision=abc123"},
+        "config": {"model": "qwen2_5_vl", "model_args": f"pretrained=/models/{model},revision=abc123"},
         "model_name": model,
         "configs": configs,
         "n-samples": {},

@@ -89,7 +89,7 @@ def labels(identities: Sequence[ModelIdentity]) -> dict[ModelIdentity, str]:
         differing = _differing([dict(identity.arguments) for identity in group])
         for identity in group:
             arguments = dict(identity.arguments)
-            told = ", ".join(f"{key}={_shortened(arguments.get(key, 'not set'))}" for key in differing)
+            told = ", ".join(f"{key}={shortened(arguments.get(key, 'not set'))}" for key in differing)
             named[identity] = f"{name} ({told})" if told else name
     return _numbered(named)
 
@@ -106,7 +106,7 @@ def _numbered(named: Mapping[ModelIdentity, str]) -> dict[ModelIdentity, str]:
     }
 
 
-def _shortened(value: str) -> str:
+def shortened(value: str) -> str:
     """A path without the folders that lead there: a report is made to be passed on.
 
     `org/model` is a name and not a path.
@@ -133,7 +133,7 @@ def _identity(content: Mapping[str, Any], config: Mapping[str, Any], folder_name
         name = arguments.pop("name", _REPLAY)
     else:
         name = str(content.get("model_name") or config.get("model") or folder_name)
-    return ModelIdentity(_shortened(name), tuple(sorted(arguments.items())))
+    return ModelIdentity(shortened(name), tuple(sorted(arguments.items())))
 
 
 def _arguments(model_args: object) -> dict[str, str]:
