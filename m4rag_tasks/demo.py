@@ -1,6 +1,7 @@
 """`m4rag demo`: the whole system on the bundled mini benchmark, with no hub and no GPU.
 
-Builds the retrieval cache of every setting, runs the real `lmms-eval` command with
+Has the captions written by a stand-in for a model (stored answers) and imports them,
+builds the retrieval cache of every setting, runs the real `lmms-eval` command with
 the bundled reader on all of them, and writes the report. Whatever is already built
 is not built again.
 """
@@ -13,14 +14,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from m4rag_tasks import images, retrieval, suite
+from m4rag_tasks import context_import, images, retrieval, sources, suite
+from m4rag_tasks.context_sets import CONTEXTS_VARIABLE, SETS_VARIABLE
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report import text_table, write_report
-from m4rag_tasks.suite import DATASETS, SETTINGS, family_name
+from m4rag_tasks.suite import DATASETS, SETTINGS, Task, family_name
+from m4rag_tasks.written_samples import read_written
 from retrieval_cache import build_cache
 
 MINI = DATASETS["mini"]
 TAIL_LINES = 40
+WRITER = "stand-in"
+"""Whose captions they are: no model's, but answers that are stored with the benchmark."""
 
 
 def run_demo(folder: Path) -> int:
@@ -28,17 +33,28 @@ def run_demo(folder: Path) -> int:
 
     Raises `RunError` if lmms-eval leaves no samples, with the end of its log.
     """
+    write_captions(folder)
     build_caches()
-    # A name of our own: what is removed here must never be somebody else's folder.
-    runs = folder / "m4rag-demo-runs"
-    if runs.exists():
-        shutil.rmtree(runs)
+    runs = _emptied(folder / "m4rag-demo-runs")
     evaluate(runs, folder / "lmms-eval.log")
     names = suite.language_names()
     page, report = write_report([runs], folder / "report", lambda _, image_id: images.find_image(MINI, image_id), names)
     print(text_table(report))
     print(f"Report: {page}")
     return 0
+
+
+def write_captions(folder: Path) -> None:
+    """Captions by a writing task, imported as a named context set, which the settings then use."""
+    written = _emptied(folder / "m4rag-demo-written")
+    stored = sources.MINI_FOLDER / "contexts" / "caption.jsonl"
+    model = ["m4rag_replay", "--model_args", f"responses={stored},name={WRITER}"]
+    lmms_eval(model, suite.select(MINI.key, "make_caption"), written, folder / "lmms-eval-captions.log")
+    # A set is never changed, and this one says when it was written.
+    os.environ[CONTEXTS_VARIABLE] = str(_emptied(folder / "m4rag-demo-contexts").resolve())
+    kept = context_import.store(context_import.look(read_written([written])), WRITER)
+    os.environ[SETS_VARIABLE] = f"{MINI.codes}:{kept.kind}={kept.name}"
+    print(f"captions: {kept.title}", flush=True)
 
 
 def build_caches() -> None:
@@ -52,22 +68,35 @@ def build_caches() -> None:
 
 
 def evaluate(runs: Path, log: Path) -> None:
-    """The bundled reader on every mini setting, through the lmms-eval command line."""
-    groups = ",".join(family_name(MINI.key, setting) for setting in MINI.settings[""])
-    command = [sys.executable, "-m", "lmms_eval", "--model", "m4rag_reader", "--tasks", groups]
-    command += ["--batch_size", "1", "--log_samples", "--output_path", str(runs)]
-    print("evaluating: lmms-eval " + " ".join(command[3:]), flush=True)
+    """The bundled reader on every mini setting."""
+    lmms_eval(["m4rag_reader"], suite.select(MINI.key), runs, log)
+
+
+def lmms_eval(model: list[str], tasks: list[Task], output: Path, log: Path) -> None:
+    """All languages of some tasks through the lmms-eval command line. Raises `RunError` if it leaves samples out."""
+    groups = ",".join(dict.fromkeys(family_name(MINI.key, task.setting.name) for task in tasks))
+    command = [sys.executable, "-m", "lmms_eval", "--model", *model, "--tasks", groups]
+    command += ["--batch_size", "1", "--log_samples", "--output_path", str(output)]
+    print("lmms-eval " + " ".join(command[3:]), flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
+    with log.open("w", encoding="utf-8") as lines:
         # The demo needs no hub; saying so spares the harness its attempts to reach one.
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
+        subprocess.run(command, stdout=lines, stderr=subprocess.STDOUT, env=environment, check=False)
     # The harness exits with 0 even when it failed, so the samples are what counts.
-    answered = {path.stem.split("_samples_", 1)[1] for path in runs.rglob("*_samples_*.jsonl")}
-    missing = [task.name for task in suite.select(MINI.key) if task.name not in answered]
+    answered = {path.stem.split("_samples_", 1)[1] for path in output.rglob("*_samples_*.jsonl")}
+    missing = [task.name for task in tasks if task.name not in answered]
     if missing:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-TAIL_LINES:])
         raise RunError(
-            f"lmms-eval left no samples of {len(missing)} tasks in {runs}, e.g. {missing[0]}. "
+            f"lmms-eval left no samples of {len(missing)} tasks in {output}, e.g. {missing[0]}. "
             f"The end of its log ({log}):\n{tail}"
         )
+
+
+def _emptied(folder: Path) -> Path:
+    """A folder of the demo's own without what an earlier one left there."""
+    # Its names are our own: what is removed must never be somebody else's folder.
+    if folder.exists():
+        shutil.rmtree(folder)
+    return folder
