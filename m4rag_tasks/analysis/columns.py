@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4rag_tasks import metrics
-from m4rag_tasks.analysis.passages import UNKNOWN, shown
+from m4rag_tasks.analysis.passages import UNKNOWN, floats, shown
 from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import NoRecordsError, PairingError, Record, RecordError
 
@@ -115,7 +115,7 @@ def columns(records: Iterable[Record]) -> Columns:
         image=_objects(image),
         strata=numbered(language, sorted(set(language))),
         images=numbered(image, dict.fromkeys(image)),
-        score=_scores(ordered),
+        score=_scores(ordered, image),
         invalid=np.array([record.get("parse") == "invalid" for record in ordered], dtype=bool),
         gold=gold,
         prediction=prediction,
@@ -124,10 +124,11 @@ def columns(records: Iterable[Record]) -> Columns:
         **vars(shown(passages, gold, prediction)),
         context_answer=_flags([record.get("context_has_answer") for record in ordered]),
         query_answer=_flags([record.get("query_has_answer") for record in ordered]),
-        context_chars=_floats([record.get("context_chars") for record in ordered]),
-        tokens=_floats([record.get("input_tokens") for record in ordered]),
+        context_chars=floats([record.get("context_chars") for record in ordered]),
+        tokens=floats([record.get("input_tokens") for record in ordered]),
         varieties={
-            record["language"]: Variety(record.get("base_language"), record.get("resource")) for record in ordered
+            name: Variety(record.get("base_language"), record.get("resource"))
+            for name, record in dict(zip(language, ordered, strict=True)).items()
         },
     )
 
@@ -225,23 +226,16 @@ def _choices(record: Record) -> int:
     return len(record["options"]) if record.get("options") is not None else record.get("choices") or 0
 
 
-def _scores(records: Sequence[Record]) -> Floats:
-    values = _floats([record.get("score") for record in records])
+def _scores(records: Sequence[Record], images: Sequence[Any]) -> Floats:
+    values = floats([record.get("score") for record in records])
     wrong = ~((values == 0) | (values == 1) | np.isnan(values))
     if wrong.any():
         first = records[int(wrong.argmax())]
         raise RecordError(f"score of question {first['question_id']} is {first['score']!r}; it must be 0 or 1")
-    for record in records:
-        if record.get("score") is not None and record.get("image_id") is None:
-            raise RecordError(f"the record of question {record['question_id']} has no image_id")
+    lacking = np.array([image is None for image in images], dtype=bool) & ~np.isnan(values)
+    if lacking.any():
+        raise RecordError(f"the record of question {records[int(lacking.argmax())]['question_id']} has no image_id")
     return values
-
-
-def _floats(values: Sequence[Any]) -> Floats:
-    try:
-        return np.array(values, dtype=float)  # None becomes nan
-    except (TypeError, ValueError) as error:
-        raise RecordError(f"a record holds something else where a number is expected: {error}") from None
 
 
 def _numbers(values: Sequence[Any]) -> Codes:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m4rag_tasks.intervals import Codes, Floats
+from m4rag_tasks.metrics import RecordError
 
 RELEVANT_GRADE = 4
 """From this grade on a passage counts as relevant: the two highest of the paper's five."""
@@ -63,15 +64,23 @@ def shown(passages: Passages, gold: Codes, prediction: Codes) -> Shown:
     owner = np.repeat(np.arange(len(sizes)), sizes)
     flat = _Flat(owner, np.arange(len(owner)) - starts[owner] + 1, len(sizes))
     each = list(chain.from_iterable(passages))
-    has_answer = np.array([one.get("has_answer") for one in each], dtype=float)
+    has_answer = floats([one.get("has_answer") for one in each])
     chosen_rank, wrong_option = _options(flat, [one.get("has_options") for one in each], gold, prediction)
-    grades = np.array([one.get("grade") for one in each], dtype=float)
+    grades = floats([one.get("grade") for one in each])
     return Shown(
         answer_rank=np.where(flat.known(has_answer), flat.first(has_answer == 1), UNKNOWN),
         chosen_rank=chosen_rank,
         wrong_option=wrong_option,
         **_graded(flat, grades, sizes),
     )
+
+
+def floats(values: Sequence[Any]) -> Floats:
+    """Numbers as an array, None as nan. Raises `RecordError` for anything else."""
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"a record holds something else where a number is expected: {error}") from None
 
 
 def _graded(flat: _Flat, grades: Floats, sizes: Codes) -> Mapping[str, Any]:

@@ -48,6 +48,7 @@ def test_order_of_records_does_not_matter():
         ([{**record(1, 1), "language": None}], RecordError, "no language"),
         ([{"score": 1.0}], RecordError, "no question_id"),
         ([record(1, 1, context_chars="long")], RecordError, "number is expected"),
+        ([record(1, 1, passages=[{"grade": "good"}])], RecordError, "number is expected"),
     ],
 )
 def test_unusable_records_are_named(records, error, told):
