@@ -130,8 +130,7 @@ def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule:
 
     With a `rule` (one of `answers.RULES`) the stored answers are scored again.
     What could not be used is left out and told in `notes`. Raises `RunError`
-    where a path does not exist, where nothing at all can be reported, and where
-    a file answers the same question twice.
+    where a path does not exist, and where nothing at all can be reported.
     """
     notes = [] if notes is None else notes
     by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}

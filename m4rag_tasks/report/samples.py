@@ -62,8 +62,8 @@ def read_samples(path: Path, shown: str, rule: str | None = None, task: str = ""
 
     With a `rule` (one of `answers.RULES`) the stored answers are read and scored again.
     Raises `NotOursError` where the first line holds no record of ours,
-    `BrokenSamplesError` for a line that cannot be used, and `RunError` where
-    question ids repeat.
+    `BrokenSamplesError` for a line that cannot be used, and where question ids repeat:
+    nobody can tell which answers belong together.
     """
     samples = Samples(path)
     repeated: list[str] = []
@@ -229,10 +229,10 @@ def _shared(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) else value
 
 
-def _repeated(shown: str, ids: list[str]) -> RunError:
+def _repeated(shown: str, ids: list[str]) -> BrokenSamplesError:
     unique = list(dict.fromkeys(ids))
     more = f" and {len(unique) - _SHOWN_IDS} more" if len(unique) > _SHOWN_IDS else ""
-    return RunError(
+    return BrokenSamplesError(
         f"{shown} holds answers to the same question more than once: {', '.join(unique[:_SHOWN_IDS])}{more}. "
         "Two runs that started in the same second wrote to this file. "
         "Move it out of the folder and run that task again."

@@ -107,7 +107,7 @@ def test_variant_of_a_setting_is_a_setting_of_its_own(tmp_path):
     assert [(run.setting, run.variant) for run in loaded(tmp_path)[0]] == [("norag", ""), ("norag", "promptam")]
 
 
-def test_repeated_question_is_an_error_that_names_file_and_ids(tmp_path):
+def test_a_file_with_repeated_questions_is_left_out_and_its_ids_are_named(tmp_path):
     records = [make.record(number, "en", "norag", 1) for number in (7, 8, 7)]
     make.write_task(tmp_path, "norag", "en", records)
     with pytest.raises(RunError, match=r"samples_m4rag_mini_norag_en\.jsonl .* more than once: 7-en\."):
