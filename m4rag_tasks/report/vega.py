@@ -47,7 +47,7 @@ def _rows(chart: Chart, wide: bool) -> dict[str, Any]:
     beside = {"yOffset": {"field": "series", "type": "nominal", "sort": None}} if _crowded(chart) else {}
     wrapped = any("\n" in value["at"] for value in values)
     step = {"step": _OFFSET_STEP, "for": "offset"} if beside else {"step": _STEP + 8 * wrapped}
-    shared = {"y": y, **beside, **_looks(chart, series), "description": {"field": "tip"}}
+    shared = {"y": y, **beside, **_looks(series, wide), "description": {"field": "tip"}}
     range_ = _without(shared, "shape")
     layers = [
         *_rules(chart, "x"),
@@ -77,7 +77,7 @@ def _steps(chart: Chart, wide: bool) -> dict[str, Any]:
     }
     y = {"field": "value", "type": "quantitative", "title": chart.axis, "scale": _scale(chart), "axis": _ticks(chart)}
     beside = {"xOffset": {"field": "series", "type": "nominal", "sort": None}} if _crowded(chart) else {}
-    shared = {"x": x, **beside, **_looks(chart, series), "description": {"field": "tip"}}
+    shared = {"x": x, **beside, **_looks(series, wide), "description": {"field": "tip"}}
     range_ = _without(shared, "shape")
     layers = [
         *_rules(chart, "y"),
@@ -104,7 +104,7 @@ def _trend(chart: Chart, wide: bool) -> dict[str, Any]:
     if chart.log:
         x["axis"] = {"values": sorted({value["at"] for value in values}), "format": "~g", "labelOverlap": True}
     y = {"field": "value", "type": "quantitative", "title": chart.axis, "scale": _scale(chart), "axis": _ticks(chart)}
-    shared = {"x": x, **_looks(chart, series), "description": {"field": "tip"}}
+    shared = {"x": x, **_looks(series, wide), "description": {"field": "tip"}}
     range_ = _without(shared, "shape")
     layers = [
         *_rules(chart, "y"),
@@ -143,7 +143,7 @@ def _shares(chart: Chart, wide: bool) -> dict[str, Any]:
             "stack": "zero",
         },
         "order": {"field": "order", "type": "ordinal"},
-        "color": _looks(chart, series)["color"],
+        "color": _looks(series, wide)["color"],
         "description": {"field": "tip"},
     }
     mark = {"type": "bar", "stroke": "var(--card)", "strokeWidth": 1}
@@ -211,12 +211,12 @@ def _crowded(chart: Chart) -> bool:
     return len(set(places)) < len(places)
 
 
-def _looks(chart: Chart, series: Sequence[str]) -> dict[str, Any]:
+def _looks(series: Sequence[str], wide: bool) -> dict[str, Any]:
     """Colour and shape of each series; no legend where rows already say which setting it is."""
     own = set(series) <= set(ROLES)
     colours = [f"var(--{name}-mark)" if own else _COLOURS[number % len(_COLOURS)] for number, name in enumerate(series)]
     shapes = [_ROLE_SHAPES[name] if own else _SHAPES[number % len(_SHAPES)] for number, name in enumerate(series)]
-    legend = None if own or len(series) < 2 else {"columns": 2 if max(map(len, series)) < 30 else 1}
+    legend = None if own or len(series) < 2 else {"columns": 2 if wide and max(map(len, series)) < 32 else 1}
     return {
         "color": {
             "field": "series",

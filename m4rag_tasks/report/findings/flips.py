@@ -171,5 +171,8 @@ def _marks(group: Group, found: Sequence[_Found]) -> Iterator[Mark]:
             for path in one.ledger.paths:
                 told = f"{group.title(one.name)}, {path.path} ({_PATHS[path.path]}): {path.questions:,}"
                 yield Mark(
-                    group.title(one.name), path.share.value, path.path, f"{told} ({100 * path.share.value:.1f} %)"
+                    group.title(one.name),
+                    path.share.value,
+                    f"{path.path} {_PATHS[path.path]}",
+                    f"{told} ({100 * path.share.value:.1f} %)",
                 )
