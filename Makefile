@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Processes that run tests side by side; each takes up to 4 GB.
+WORKERS ?= 2
+BENCHMARKS := corpus_reading chunking xquad bm25 dense_search cache_reading encoding harness_overhead report_page scale_plan
 # Every package is pinned, so that two installs are the same; 3.10 needs some older releases.
-BENCHMARKS := corpus_reading chunking xquad bm25 dense_search cache_reading encoding harness_overhead
 CONSTRAINTS := constraints/python$(shell $(PYTHON) -c 'import sys; print("3.10" if sys.version_info < (3, 11) else "3.11")').txt
 
 .PHONY: help demo test browser bench generate format constraints clean
@@ -19,7 +21,7 @@ test: $(INSTALLED) ## lint, check the generated tasks, run all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/m4rag generate --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 browser:        ## install Chromium, for the tests of the report's page (Debian, as root; else they are skipped)
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }

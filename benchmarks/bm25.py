@@ -36,7 +36,7 @@ PARAMS = default_spec("bm25").params
 # name: passages, languages, words only, queries of ours, of rank-bm25, how many times its speed is wanted
 SIZES: dict[str, tuple[int, str, bool, int, int, int | None]] = {
     "100k": (100_000, "all", False, 500, 50, 3500),
-    "english": (100_000, "en", False, 500, 50, 3500),
+    "english": (100_000, "en", False, 500, 50, None),
     "1m": (1_000_000, "all", True, 500, 12, 4000),
     "4m": (4_000_000, "all", False, 500, 0, None),
     "quick": (2_000, "all", False, 20, 5, None),

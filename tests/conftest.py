@@ -63,7 +63,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def mini_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache root with the caches of all mini settings, built by the command line."""
-    root = tmp_path_factory.mktemp("cache")
+    """A cache root with the caches of all mini settings, built by the command line; only to be read."""
+    base = tmp_path_factory.getbasetemp()
+    # Where tests run in several processes, these share it, and the work of building it.
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mini-cache"
     run_m4rag("cache", "build", "--dataset", "mini", M4RAG_CACHE=str(root))
     return root
