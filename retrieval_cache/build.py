@@ -20,6 +20,7 @@ from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
+from retrieval_cache.dense.donors import FILE as DONORS_FILE
 from retrieval_cache.dense.donors import begun_with, facts_of_donor
 from retrieval_cache.dense.embed import EMBEDDING
 from retrieval_cache.estimate import WORTH_SAYING, duration, refuse_what_cannot_fit
@@ -266,8 +267,9 @@ class Build:
             if not units:
                 announce(passages)
             names = retriever.build(passages, index, image_root)
-            embedder = retriever.embedder
-            return names, facts_of_donor(index.path, embedder, manifest.passages_key) if embedder else {}
+            if not retriever.embedder:
+                return names, {}
+            return [*names, DONORS_FILE], facts_of_donor(index.path, retriever.embedder, manifest.passages_key)
 
         if units:
             announce(self._open_passages(manifest))
