@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from tqdm import tqdm
 
 from m4rag_tasks.report.charts import Chart
 from m4rag_tasks.report.vega import specification
@@ -32,6 +34,11 @@ class Drawing:
     caption: str
     wide: Markup
     narrow: Markup
+
+
+def draw_all(charts: Sequence[Chart]) -> list[Drawing]:
+    """All charts, with a progress bar on a terminal where it takes a while."""
+    return [draw(chart) for chart in tqdm(charts, desc="charts", unit="chart", delay=2, disable=None)]
 
 
 def draw(chart: Chart) -> Drawing:

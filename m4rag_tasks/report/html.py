@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report import data_table, overview
 from m4rag_tasks.report.breakdown import Breakdown, Cell
 from m4rag_tasks.report.data_table import DataTable
-from m4rag_tasks.report.drawing import Drawing, draw
+from m4rag_tasks.report.drawing import Drawing, draw, draw_all
 from m4rag_tasks.report.panels import panels, role, span
 from m4rag_tasks.report.sections import Section
 from m4rag_tasks.report.table_rows import Report, SettingRow
@@ -83,7 +84,7 @@ def render_sections(
     varieties: Sequence[tuple[str, str]],
 ) -> str:
     """A page of sections alone; `lead` are the lines below the title, `varieties` those that can be chosen."""
-    parts = [Part(one.key, one.title, None, one, tuple(map(draw, one.charts))) for one in shown]
+    parts = _drawn([(one.key, one.title, None, one) for one in shown])
     template = environment().get_template("sections.html.jinja")
     lines = {"title": title, "lead": lead, "notes": notes, "parts_shown": parts}
     return template.render(**frame(), **lines, varieties=varieties, resources={})
@@ -137,9 +138,13 @@ def _parts(report: Report) -> list[Part]:
         section = analysed.get(key)
         if key in _OWN or section:
             template = f"section_{key}.html.jinja" if key in _OWN else None
-            drawings = tuple(map(draw, section.charts)) if section else ()
-            parts.append(Part(key, _OWN.get(key) or section.title, template, section, drawings))
-    return parts
+            parts.append((key, _OWN.get(key) or section.title, template, section))
+    return _drawn(parts)
+
+
+def _drawn(parts: Sequence[tuple[str, str, str | None, Section | None]]) -> list[Part]:
+    drawings = iter(draw_all([chart for *_, section in parts if section for chart in section.charts]))
+    return [Part(*part, tuple(islice(drawings, len(part[-1].charts) if part[-1] else 0))) for part in parts]
 
 
 def _of_tables(report: Report) -> dict[str, Any]:

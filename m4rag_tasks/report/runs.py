@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from m4rag_tasks import suite
 from m4rag_tasks.errors import RunError, UnknownNameError
 from m4rag_tasks.report.checks import Record
@@ -23,6 +25,8 @@ from m4rag_tasks.report.titles import run_name, run_title
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _SETTING_ORDER = {name: number for number, name in enumerate(suite.SETTINGS)}
+# Seconds after which a progress bar is worth its line.
+_PATIENCE = 2
 _DATASET_ORDER = {name: number for number, name in enumerate(suite.DATASETS)}
 _VARIANT_ORDER = {name: number for number, name in enumerate(suite.VARIANTS)}
 
@@ -136,7 +140,8 @@ def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule:
     by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}
     for source in _find(paths, notes):
         by_task.setdefault((source.facts.identity, source.task), []).append(source)
-    read = [taken for group in by_task.values() if (taken := _take(group, notes, rule))]
+    files = tqdm(by_task.values(), desc="samples files", unit="file", delay=_PATIENCE, disable=None)
+    read = [taken for group in files if (taken := _take(group, notes, rule))]
     if not read:
         told = "".join(f"\n- {note}" for note in notes)
         raise RunError(
