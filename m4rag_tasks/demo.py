@@ -2,8 +2,8 @@
 
 Has the captions written by a stand-in for a model (stored answers) and imports them,
 builds the retrieval cache of every setting, runs the real `lmms-eval` command with
-the bundled reader on all of them, and writes the report. Whatever is already built
-is not built again.
+the bundled reader on all of them, lets the bundled judge grade the passages of two,
+and writes the report. Whatever is already built is not built again.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from pathlib import Path
 from m4rag_tasks import context_import, images, retrieval, sources, suite
 from m4rag_tasks.context_sets import CONTEXTS_VARIABLE, SETS_VARIABLE
 from m4rag_tasks.errors import RunError
+from m4rag_tasks.grades import write_grades
+from m4rag_tasks.judge_import import import_grades
 from m4rag_tasks.report import text_table, write_report
 from m4rag_tasks.suite import DATASETS, SETTINGS, Task, family_name
 from m4rag_tasks.written_samples import read_written
 from retrieval_cache import build_cache
 
 MINI = DATASETS["mini"]
+JUDGED = ("mmrag", "textrag_caption_bm25")
 TAIL_LINES = 40
 WRITER = "stand-in"
 """Whose captions they are: no model's, but answers that are stored with the benchmark."""
@@ -37,8 +40,13 @@ def run_demo(folder: Path) -> int:
     build_caches()
     runs = _emptied(folder / "m4rag-demo-runs")
     evaluate(runs, folder / "lmms-eval.log")
-    names = suite.language_names()
-    page, report = write_report([runs], folder / "report", lambda _, image_id: images.find_image(MINI, image_id), names)
+    page, report = write_report(
+        [runs],
+        folder / "report",
+        lambda _, image_id: images.find_image(MINI, image_id),
+        suite.language_names(),
+        grades=[judge(folder)],
+    )
     print(text_table(report))
     print(f"Report: {page}")
     return 0
@@ -70,6 +78,17 @@ def build_caches() -> None:
 def evaluate(runs: Path, log: Path) -> None:
     """The bundled reader on every mini setting."""
     lmms_eval(["m4rag_reader"], suite.select(MINI.key), runs, log)
+
+
+def judge(folder: Path) -> Path:
+    """Grades of the passages of two settings, by the bundled judge; where they are."""
+    judged, grades = _emptied(folder / "m4rag-demo-judged"), folder / "grades.jsonl"
+    tasks = [task for name in JUDGED for task in suite.select(MINI.key, f"judge_{name}")]
+    lmms_eval(["m4rag_overlap_judge"], tasks, judged, folder / "lmms-eval-judge.log")
+    found, _ = import_grades([judged])
+    write_grades(grades, found)
+    print(f"grades: {grades}", flush=True)
+    return grades
 
 
 def lmms_eval(model: list[str], tasks: list[Task], output: Path, log: Path) -> None:
