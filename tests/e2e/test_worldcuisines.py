@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +17,8 @@ from harness import results, run_lmms_eval, run_m4rag, samples
 from published import PROMPT_TYPES, RENAMED
 
 from m4rag_tasks import prompts
-from m4rag_tasks.report import load_runs
-from m4rag_tasks.suite import resolve
+from m4rag_tasks.report import compare, load_runs, write_report
+from m4rag_tasks.suite import language_names, resolve
 
 pytestmark = pytest.mark.e2e
 
@@ -42,9 +43,10 @@ LARGE, LARGE_OPEN_ENDED, LOCAL = "m4rag_wc_large_norag_th", "m4rag_wc_large_nora
 
 def replayed(shared_data: Path, out: Path, answers: str, group: str) -> list[Mapping[str, Any]]:
     """The records of published answers to all 12,000 questions, read under the published rule."""
+    responses = shared_data / "worldcuisines" / "predictions" / f"{answers}_small.parquet"
     done = run_lmms_eval(
         *("--model", "m4rag_replay", "--tasks", group, "--log_samples", "--output_path", str(out)),
-        *("--model_args", f"responses={shared_data / 'worldcuisines' / 'predictions' / answers}_small.parquet"),
+        *("--model_args", f"responses={responses},name={answers}"),
         M4RAG_DATA=str(shared_data),
         HF_DATASETS_CACHE=str(out / "converted"),
     )
@@ -75,14 +77,50 @@ def cells(records: Iterable[Mapping[str, Any]], score: Callable[[Mapping[str, An
     return {cell: mean(scores) for cell, scores in found.items()}
 
 
+@pytest.fixture(scope="module")
+def multiple_choice(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The published multiple-choice answers of both models: `folder` with a run of each, and their `records`."""
+    folder = tmp_path_factory.mktemp("published")
+    found = {model: replayed(shared_data, folder / model, f"{model}_mc", "m4rag_wc_norag") for model in PUBLISHED}
+    return SimpleNamespace(folder=folder, records=found)
+
+
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_replayed_answers_give_every_published_cell(shared_data, tmp_path, model):
-    records = replayed(shared_data, tmp_path, f"{model}_mc", "m4rag_wc_norag")
+def test_replayed_answers_give_every_published_cell(shared_data, multiple_choice, model):
+    records = multiple_choice.records[model]
     published = published_cells(shared_data, f"{model}_mc")
     assert len(published) == 120
     assert cells(records, lambda record: record["score"]) == pytest.approx(published, abs=0.005)
     # The published figure is a mean of rounded means: one rounding step apart from ours at the most.
     assert 100 * mean(record["score"] for record in records) == pytest.approx(PUBLISHED[model], abs=0.011)
+
+
+def test_two_published_models_are_reported_without_an_empty_section(multiple_choice, tmp_path):
+    names = language_names()
+    page, report = write_report([multiple_choice.folder], tmp_path / "report", lambda *_: None, names, "worldcuisines")
+    assert report.models == sorted(f"{model}_mc" for model in PUBLISHED)
+    assert all(section.tables or section.missing for section in report.sections)
+    assert all(table.rows for section in report.sections for table in section.tables)
+    told = {section.key: " ".join(section.missing) for section in report.sections}
+    assert "no gain to set against size" in told["size"] and "no retrieval setting was run" in told["positions"]
+    assert page.stat().st_size < 15_000_000
+    assert len(report.examples) == 24
+
+
+def test_two_published_models_are_compared_by_language(multiple_choice, tmp_path):
+    qwen, pangea = (multiple_choice.folder / model for model in PUBLISHED)
+    text, page = compare(qwen, pangea, language_names(), tmp_path / "compared", "worldcuisines")
+    (row,) = [line for line in text.splitlines() if line.startswith("WorldCuisines, No retrieval  ")]
+    # The published averages are 61.21 and 56.03.
+    assert "−5.2 [" in row and row.endswith(" 30")
+    with (page.parent / "tables" / "compared_by_language.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    assert all(row["p"] and float(row["p_adjusted"]) >= float(row["p"]) for row in rows)
+    # What one model alone has right and the other alone has, in every variety, is what separates their scores.
+    records = [{record["question_id"]: record for record in multiple_choice.records[model]} for model in PUBLISHED]
+    gained = sum(records[1][one]["score"] > records[0][one]["score"] for one in records[0])
+    assert sum(int(row["gained"]) for row in rows) == gained
 
 
 def test_replayed_open_ended_answers_give_every_published_cell(shared_data, tmp_path):
