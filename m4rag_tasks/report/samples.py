@@ -25,7 +25,7 @@ from m4rag_tasks.report.checks import DEFAULTS, SCORES, UNSCORED, Record, fault,
 RECORD_KEY = "accuracy"
 
 # Texts stay on disk; see `_slim` for what is kept of them.
-_TEXTS = ("question", "options", "passages", "references", "scores")
+_TEXTS = frozenset(("question", "options", "passages", "references", "scores"))
 # What a record without scores is told of its task by those beside it.
 _OF_TASK = ("dataset", "setting", "variant", "kind", "language", "base_language", "register", "resource")
 _SHOWN_IDS = 5
@@ -149,7 +149,10 @@ def _scored_again(record: Record, sample: Mapping[str, Any], rule: str) -> Recor
 
 def _slim(record: Record) -> Record:
     """A record without its texts: of options their number, of passages what stands in them, of scores each one."""
-    kept = {key: _shared(value) for key, value in record.items() if key not in _TEXTS}
+    # The same text once in memory: most values repeat in every record of a file.
+    kept = {
+        key: sys.intern(value) if type(value) is str else value for key, value in record.items() if key not in _TEXTS
+    }
     found = [passage.get("score") for passage in record["passages"]]
     known = [score for score in found if isinstance(score, int | float)]
     kept["choices"] = len(record["options"])
@@ -222,11 +225,6 @@ def _facts_of(name: str) -> Record:
         "register": task.language.register,
         "resource": task.language.resource,
     }
-
-
-def _shared(value: Any) -> Any:
-    """The same text once in memory: most values repeat in every record of a file."""
-    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _repeated(shown: str, ids: list[str]) -> BrokenSamplesError:
