@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from m4rag_tasks import suite
 from m4rag_tasks.errors import GradesError
 from m4rag_tasks.grades import by_judge, check_same_caches, grades_by_passage, read_grades, with_grades
+from m4rag_tasks.report.checks import Record, is_failed
 from m4rag_tasks.report.runs import Run
+
+ENOUGH = 0.9
+"""The share of a run's questions that the judge must have seen whole. A run of a setting that was not judged shows
+some passages of one that was; questions all of whose passages happen to be among these are no sample of its own."""
+
+_Key = tuple[str, str]
+"""Question id and passage id."""
 
 
 def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: list[str]) -> bool:
-    """Gives the passages of all runs their grades by one judge; whether there are any.
+    """Gives the passages of runs their grades by one judge; whether there are any to give.
 
-    A run whose passages come from another retrieval cache than the graded ones stays without, and is named in
-    `notes`. Raises `GradesError` for a file that cannot be used, and where the judge is not there, or not said.
+    A run whose passages come from another retrieval cache than the graded ones, or were hardly judged, stays
+    without; `notes` name it, and what would grade it. Raises `GradesError` for a file that cannot be used, and where
+    the judge is not there, or not said.
     """
     if not paths:
         return False
@@ -22,19 +32,54 @@ def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: 
     by_passage = grades_by_passage(grades, judge)
     named = by_judge(grades)
     name = judge if judge is not None else next(iter(named))
+    judged = {(one.question_id, one.passage_id) for one in named[name]}
     notes.append(f"Passages are graded by {name}.")
     for run in runs:
-        shown = any(record.get("passages") for record in run.records)
+        shown = [record for record in run.records if record.get("passages") and not is_failed(record)]
+        if not shown:
+            continue
         try:
             check_same_caches(run.records, named[name])
         except GradesError as error:
             notes.append(f"{run.model}, {run.title}, without grades: {error}")
             continue
-        run.records = with_grades(run.records, by_passage) if shown else run.records
-        if shown and not any(_is_graded(record) for record in run.records):
-            notes.append(f"{run.model}, {run.title}: none of its passages is among the graded ones.")
+        if lacking := _lacking(run, shown, judged):
+            notes.append(lacking)
+            continue
+        if silent := _silent(run, shown, by_passage.keys()):
+            notes.append(silent)
+        run.records = with_grades(run.records, by_passage)
     return True
 
 
-def _is_graded(record: dict[str, object]) -> bool:
-    return any(passage["grade"] is not None for passage in record["passages"])
+def _lacking(run: Run, shown: Sequence[Record], judged: Collection[_Key]) -> str | None:
+    """Why the run stays without grades; None where the judge saw enough of it."""
+    seen = _whole(shown, judged)
+    if seen >= ENOUGH * len(shown):
+        return None
+    return (
+        f"{run.model}, {run.title}, without grades: all passages were judged for {seen:,} of its {len(shown):,} "
+        f"questions, which need not be like the others. To grade it, run {judge_task(run)} (docs/judge.md)."
+    )
+
+
+def _silent(run: Run, shown: Sequence[Record], graded: Collection[_Key]) -> str | None:
+    """A warning where the judge was asked, but often named no grade."""
+    known = _whole(shown, graded)
+    if known >= ENOUGH * len(shown):
+        return None
+    return (
+        f"{run.model}, {run.title}: all passages have a grade for {known:,} of its {len(shown):,} questions only; the "
+        "judge's answers named none for the others, which are left out by grade."
+    )
+
+
+def judge_task(run: Run) -> str:
+    """The task that grades the passages of a run: only the question's wording makes another one."""
+    asked = suite.VARIANTS[run.asking].asked if run.asking in suite.VARIANTS else "local"
+    return suite.family_name(run.dataset, f"judge_{run.setting}", "en" if asked == "en" else "")
+
+
+def _whole(records: Sequence[Record], known: Collection[_Key]) -> int:
+    """Of how many questions every passage is known."""
+    return sum(all((record["question_id"], one["id"]) in known for one in record["passages"]) for record in records)

@@ -36,7 +36,7 @@ def build_report(
 ) -> Report:
     """The report on runs of any number of models, data sets, settings and variants.
 
-    `names` maps codes of language varieties to what people call them; `graded` says whether there are grades.
+    `names` maps codes of language varieties to what people call them; `graded` says whether grades were given.
     `sizes` are those of models whose names do not tell ("7B"). Raises `UnknownNameError` for one that cannot be used.
     """
     given = known_sizes(dict.fromkeys(run.model for run in runs), sizes)

@@ -155,6 +155,32 @@ def test_grades_of_other_passages_are_not_used_and_that_is_said(tmp_path):
     assert {row.cells[2] for row in rows} == {"textrag_caption"}
 
 
+def test_a_run_of_a_setting_that_was_not_judged_has_no_grades_for_the_few_questions_that_happen_to_have_some(tmp_path):
+    runs, grades = rich_run.write(tmp_path)
+    lines = [json.loads(line) for line in grades.read_text(encoding="utf-8").splitlines()]
+    # The other setting shows the same five passages for one question in three alone.
+    for path in runs.glob("*/*textrag_caption*.jsonl"):
+        samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for sample in samples:
+            record = sample["accuracy"]
+            if int(record["qa_id"]) % 3:
+                record["passages"][4]["id"] = "another:1"
+        path.write_text("".join(f"{json.dumps(sample)}\n" for sample in samples), encoding="utf-8")
+    page, report = write_report([runs], tmp_path / "report", no_image, {}, grades=[grades])
+    assert {row["setting"] for row in rows_of(page, "retained_by_grade")} == {"mmrag"}
+    assert {row["setting"] for row in rows_of(page, "confusion") if row["by"] == "the judge"} == {"mmrag"}
+    (note,) = (note for note in report.notes if note.startswith("org/model-7b, Text RAG") and "judge" in note)
+    asked = rich_run.QUESTIONS * len(make.QUESTION)
+    assert f"judged for {asked // 3} of its {asked} questions" in note
+    assert "run m4rag_wc_judge_textrag_caption" in note
+    # A judge that was asked but named no grade leaves the rest as it is, and that is said.
+    silent = [{**line, "grade": None} if line["question_id"].startswith("1") else line for line in lines]
+    grades.write_text("".join(f"{json.dumps(line)}\n" for line in silent), encoding="utf-8")
+    page, report = write_report([runs], tmp_path / "report", no_image, {}, grades=[grades])
+    assert {row["setting"] for row in rows_of(page, "retained_by_grade")} == {"mmrag"}
+    assert any("the judge's answers named none for the others" in note for note in report.notes)
+
+
 def test_grades_of_two_judges_are_never_mixed(tmp_path):
     runs, grades = rich_run.write(tmp_path)
     other = tmp_path / "other.jsonl"

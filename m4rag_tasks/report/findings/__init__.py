@@ -15,7 +15,7 @@ __all__ = ["Group", "groups", "sections"]
 def sections(
     among: Sequence[Group], names: Mapping[str, str], graded: bool, sizes: Mapping[str, ModelSize | None]
 ) -> list[Section]:
-    """All sections; `names` are what people call varieties, `graded` whether passages have grades.
+    """All sections; `names` are what people call varieties, `graded` whether grades were given.
 
     `sizes` are those of models, as far as they were given or names tell.
     """

@@ -13,7 +13,7 @@ from m4rag_tasks.report.findings.groups import Group, caption, is_who, who
 from m4rag_tasks.report.sections import Section
 
 NO_GRADES = "No grades of passages were given. Judge the passages (docs/judge.md) and pass the file as --grades."
-UNGRADED = "No question has grades for all of its passages."
+UNGRADED = "No question has grades for all of its passages: the notes at the top say why."
 NO_ANSWERS = (
     "The records do not say whether the right answer stands in what was shown: they were written before records did. "
     "Run the task again."
