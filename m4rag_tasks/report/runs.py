@@ -8,8 +8,6 @@ Everything that was left out on the way is said in `notes`.
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,38 +15,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from m4rag_tasks import suite
-from m4rag_tasks.errors import RunError, UnknownNameError
+from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.checks import Record
-from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, labels, read_facts
+from m4rag_tasks.report.files import Source, find_files
+from m4rag_tasks.report.results_file import ModelIdentity, labels
 from m4rag_tasks.report.samples import BrokenSamplesError, NotOursError, Samples, count_lines, read_samples
 from m4rag_tasks.report.titles import run_name, run_title
 
-_SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _SETTING_ORDER = {name: number for number, name in enumerate(suite.SETTINGS)}
 # Seconds after which a progress bar is worth its line.
 _PATIENCE = 2
 _DATASET_ORDER = {name: number for number, name in enumerate(suite.DATASETS)}
 _VARIANT_ORDER = {name: number for number, name in enumerate(suite.VARIANTS)}
-
-
-@dataclass(frozen=True)
-class Source:
-    """One samples file: one task, run once."""
-
-    path: Path
-    shown: str
-    date: str
-    task: str
-    facts: RunFacts
-    language: str = ""
-
-    @property
-    def limited(self) -> bool:
-        """Whether only a part of the task's questions was to be asked."""
-        counts = self.facts.questions.get(self.task)
-        return self.facts.limit is not None and (
-            counts is None or counts[1] < counts[0] or "offset" in self.facts.limit
-        )
 
 
 @dataclass(frozen=True)
@@ -138,7 +116,7 @@ def load_runs(paths: Iterable[Path | str], notes: list[str] | None = None, rule:
     """
     notes = [] if notes is None else notes
     by_task: dict[tuple[ModelIdentity, str], list[Source]] = {}
-    for source in _find(paths, notes):
+    for source in find_files(paths, notes):
         by_task.setdefault((source.facts.identity, source.task), []).append(source)
     files = tqdm(by_task.values(), desc="samples files", unit="file", delay=_PATIENCE, disable=None)
     read = [taken for group in files if (taken := _take(group, notes, rule))]
@@ -168,38 +146,6 @@ def _nearest(run: Run) -> Iterator[str]:
             if replace(known, name=name, title=other.title, context="given") == other:
                 yield name
     yield run.asking
-
-
-def _find(paths: Iterable[Path | str], notes: list[str]) -> list[Source]:
-    """All samples files below the paths, each once, with the facts that stand beside it."""
-    facts: dict[Path, RunFacts] = {}
-    found: dict[Path, Source] = {}
-    for given in map(Path, paths):
-        if not given.exists():
-            raise RunError(f"{given} does not exist. Name the folder that was given to lmms-eval as --output_path.")
-        candidates = [given] if given.is_file() else sorted(given.rglob("*_samples_*.jsonl"))
-        for path in candidates:
-            match = _SAMPLES_NAME.fullmatch(path.name)
-            if not match or path.resolve() in found or not _answers(match["task"]):
-                continue
-            # Folders above the given one are nobody's business in a report that is passed on.
-            shown = str(path.relative_to(given.parent))
-            results = path.with_name(f"{match['date']}_results.json")
-            if results not in facts:
-                facts[results], fault = read_facts(results, path.parent.name)
-                if fault:
-                    notes.append(f"{Path(shown).with_name(results.name)} {fault}.")
-            found[path.resolve()] = Source(path, shown, match["date"], match["task"], facts[results])
-    return list(found.values())
-
-
-@functools.cache
-def _answers(task: str) -> bool:
-    """Whether the task's samples are answers: texts and grades that models wrote are imported, not reported."""
-    try:
-        return suite.resolve(task)[0].setting.work == "answer"
-    except UnknownNameError:
-        return True
 
 
 _Read = tuple[Source, Samples]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from m4rag_tasks.errors import RunError
+from m4rag_tasks.errors import GradesError, RunError
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report import markdown, overview
 from m4rag_tasks.report.data_table import DataTable, as_json, csv_text
@@ -64,6 +64,8 @@ def write_report(
     `sizes` says how many parameters models have whose names do not ("7B").
     Raises `RunError` where nothing can be reported, `GradesError` for grades that cannot be used.
     """
+    if judge is not None and not grades:
+        raise GradesError(f"A judge is named, {judge!r}, but no grades: give the file of its grades (--grades).")
     notes: list[str] = []
     runs = load_runs(paths, notes, rule)
     if rule is not None:

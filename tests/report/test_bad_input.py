@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from m4rag_tasks.errors import GradesError, RunError
 from m4rag_tasks.report import write_report
 
 from . import make_run as make
@@ -82,6 +83,29 @@ def test_two_models_of_one_name_stay_apart(runs, tmp_path):
     make.write_run(runs, {"norag": SCORES}, date="20260401_120000", model_args="pretrained=org/model-7b,dtype=float16")
     report, _ = reported(runs, tmp_path)
     assert report.models == ["org/model-7b (dtype=float16)", "org/model-7b (dtype=not set)"]
+
+
+def test_paths_without_answers_are_named(runs, tmp_path):
+    empty, other, judged = tmp_path / "empty", tmp_path / "notes.jsonl", tmp_path / "judged"
+    empty.mkdir()
+    judged.mkdir()
+    other.write_text("{}\n", encoding="utf-8")
+    (judged / "20260301_120000_samples_m4rag_mini_judge_mmrag_en.jsonl").write_text("{}\n", encoding="utf-8")
+    _, report = write_report([runs, empty, other, judged], tmp_path / "report", lambda *_: None, NAMES)
+    told = [note for note in report.notes if note.startswith(("empty", "notes", "judged"))]
+    assert told == [
+        "empty holds no samples file of lmms-eval: was it run with --log_samples?",
+        "notes.jsonl was not read: its name is none that lmms-eval gives to samples (DATE_samples_TASK.jsonl).",
+        "judged holds texts or grades that a model wrote, and no answers: they are imported "
+        "(m4rag context import, m4rag judge import).",
+    ]
+    with pytest.raises(RunError, match="judge import"):
+        write_report([judged], tmp_path / "report", lambda *_: None, NAMES)
+
+
+def test_a_judge_without_grades_is_refused(runs, tmp_path):
+    with pytest.raises(GradesError, match="no grades"):
+        write_report([runs], tmp_path / "report", lambda *_: None, NAMES, judge="org/judge")
 
 
 def test_all_at_once(runs, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,15 @@ def test_runs_without_a_common_question_are_refused(tmp_path):
     b = make.write_run(tmp_path / "b", {"norag": {"en": [1, 1]}, "oracle": {"en": [1, 1]}})
     with pytest.raises(RunError, match=r"no run in common.*A holds WorldCuisines, Multimodal RAG; B holds M4-RAG mini"):
         compare(a, b, NAMES)
+
+
+def test_folders_of_one_name_are_told_apart_by_the_one_above(two, tmp_path, monkeypatch):
+    same = write(tmp_path / "c" / "a", {"am": [0] * 30, "ar": [1] * 30, "en": [1] * 30})
+    text, _ = compare(two[0], same, NAMES)
+    assert text.splitlines()[:2] == [f"A: org/model-7b, {tmp_path.name}/a", "B: org/model-7b, c/a"]
+    monkeypatch.chdir(two[0])
+    text, _ = compare(Path(), two[1], NAMES)
+    assert text.splitlines()[:2] == ["A: org/model-7b, a", "B: org/other, b"]
 
 
 def test_a_side_with_two_models_is_refused(two, tmp_path):

@@ -39,7 +39,8 @@ def compare(
             notes.append(f"{pair.title}: {error}")
     if not found:
         raise RunError("".join(["A and B cannot be compared.", *(f"\n- {note}" for note in notes)]))
-    who = [f"A: {runs_a[0].model}, {a.name}", f"B: {runs_b[0].model}, {b.name}"]
+    shown_a, shown_b = _told_apart(a, b)
+    who = [f"A: {runs_a[0].model}, {shown_a}", f"B: {runs_b[0].model}, {shown_b}"]
     page = _write(out_dir, who, found, notes, names) if out_dir else None
     return _text(who, found, notes, names), page
 
@@ -49,6 +50,13 @@ def _load(path: Path, side: str, notes: list[str], rule: str | None) -> list[Run
     runs = load_runs([path], own, rule)
     notes += [f"{side}: {note}" for note in own]
     return runs
+
+
+def _told_apart(a: Path, b: Path) -> tuple[str, str]:
+    """The names of two paths, with the folder above where they are the same; a page is passed on without more."""
+    parts = [path.resolve().parts for path in (a, b)]
+    length = 1 if parts[0][-1:] != parts[1][-1:] else 2
+    return "/".join(parts[0][-length:]), "/".join(parts[1][-length:])
 
 
 def _text(who: Sequence[str], found: Sequence[Changed], notes: Sequence[str], names: Mapping[str, str]) -> str:
