@@ -38,10 +38,11 @@ class Columns:
     prediction is 0 where none was read or the answer is a text. answer_rank, grade_rank: rank of the first
     passage in which the gold answer stands, that is graded 4 or more; 0 where there is none, -1 where records do
     not say (or no passage was shown). chosen_rank: likewise of the chosen option where that is wrong.
-    wrong_option: whether a wrong option stands in a passage. best_rank: of the passage graded best, the first
-    of them. grade: mean of the passages' grades, nan unless all are graded. context_answer, query_answer: whether
-    the gold answer stands in the context shown and in what was searched with (1, 0, -1). context_chars: length
-    of the passages or context shown. tokens: of the whole prompt as the model counted them. nan: not recorded.
+    wrong_options: share of the wrong options that stand in a passage (nan: unknown). best_rank: of the passage
+    graded best, the first of them. grade: mean of the passages' grades, nan unless all are graded. context_answer,
+    query_answer: whether the gold answer stands in the context shown and in what was searched with (1, 0, -1).
+    context_chars: length of the passages or context shown. tokens: of the whole prompt as the model counted them.
+    nan: not recorded.
     """
 
     question_id: Objects
@@ -58,7 +59,7 @@ class Columns:
     answer_rank: Codes
     grade_rank: Codes
     chosen_rank: Codes
-    wrong_option: Codes
+    wrong_options: Floats
     best_rank: Codes
     grade: Floats
     context_answer: Codes
@@ -107,6 +108,7 @@ def columns(records: Iterable[Record]) -> Columns:
         raise NoRecordsError("there are no records to analyse")
     metrics.check_ids(ordered)
     gold, prediction = (_numbers([record.get(key) for record in ordered]) for key in ("gold", "prediction"))
+    choices = _numbers([_choices(record) for record in ordered])
     passages = [record.get("passages") or () for record in ordered]
     language, image = [_language(record) for record in ordered], [record.get("image_id") for record in ordered]
     return Columns(
@@ -119,9 +121,9 @@ def columns(records: Iterable[Record]) -> Columns:
         invalid=np.array([record.get("parse") == "invalid" for record in ordered], dtype=bool),
         gold=gold,
         prediction=prediction,
-        choices=_numbers([_choices(record) for record in ordered]),
+        choices=choices,
         passages=_objects(passages),
-        **vars(shown(passages, gold, prediction)),
+        **vars(shown(passages, gold, prediction, choices)),
         context_answer=_flags([record.get("context_has_answer") for record in ordered]),
         query_answer=_flags([record.get("query_has_answer") for record in ordered]),
         context_chars=floats([record.get("context_chars") for record in ordered]),

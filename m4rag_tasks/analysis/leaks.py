@@ -1,8 +1,9 @@
 """How often the gold answer stands in what the model was shown, per setting and language variety.
 
 An answer stands in a text where it is part of it after NFKC, case folding and with white space as one space
-(`retrieval_cache.evaluation`, the rule of Answer@n). A short answer may stand there by chance, so the share of
-questions with a wrong option in the passages is given beside it.
+(`retrieval_cache.evaluation`, the rule of Answer@n). A short answer may stand there by chance: how often
+is told by the wrong options, each of which is as likely to, so their share is given beside it (of one question
+with three wrong options, one of which stands there, 1/3).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from m4rag_tasks import intervals
 from m4rag_tasks.analysis.columns import Columns
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.axes import SETTINGS
-from m4rag_tasks.intervals import Codes
+from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import Estimate
 
 OVERALL = ""
@@ -29,8 +30,9 @@ _SHOW_NOTHING = frozenset(name for name, setting in SETTINGS.items() if setting.
 class Leak:
     """Shares of the questions whose records say; None where no record does.
 
-    passages: the gold answer stands in a passage shown. first: in the first one. wrong_option: a wrong option
-    stands in a passage. context: the gold answer stands in the context shown. query: in what was searched with.
+    passages: the gold answer stands in a passage shown. first: in the first one. wrong_options: of the wrong options,
+    those that stand in a passage. context: the gold answer stands in the context shown. query: in what was searched
+    with.
     """
 
     setting: str
@@ -38,7 +40,7 @@ class Leak:
     questions: int
     passages: Estimate | None
     first: Estimate | None
-    wrong_option: Estimate | None
+    wrong_options: Estimate | None
     context: Estimate | None
     query: Estimate | None
 
@@ -98,17 +100,17 @@ def _leak(setting: str, language: str, run: Columns) -> Leak:
         len(run),
         passages=_known(np.minimum(run.answer_rank, 1), run),
         first=_known(first, run),
-        wrong_option=_known(run.wrong_option, run),
+        wrong_options=_known(run.wrong_options, run),
         context=_known(run.context_answer, run),
         query=_known(run.query_answer, run),
     )
 
 
-def _known(flags: Codes, run: Columns) -> Estimate | None:
-    """The macro share of 1 among 0 and 1, -1 left out; None where there is nothing else."""
+def _known(shares: Codes | Floats, run: Columns) -> Estimate | None:
+    """The macro mean of values from 0 to 1, unknown ones (-1, nan) left out; None where there is nothing else."""
     # Without an image (nothing was scored) there is no cluster.
-    known = (flags != UNKNOWN) & np.not_equal(run.image, None)
-    return _macro(flags[known], run.take(known)) if known.any() else None
+    known = (shares != UNKNOWN) & ~np.isnan(shares) & np.not_equal(run.image, None)
+    return _macro(shares[known], run.take(known)) if known.any() else None
 
 
 def _macro(values: np.ndarray, run: Columns) -> Estimate:

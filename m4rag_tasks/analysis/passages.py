@@ -29,7 +29,7 @@ class Shown:
     answer_rank: Codes
     grade_rank: Codes
     chosen_rank: Codes
-    wrong_option: Codes
+    wrong_options: Floats
     best_rank: Codes
     grade: Floats
 
@@ -57,7 +57,7 @@ class _Flat:
         return (self.count(np.ones(len(values), dtype=bool)) > 0) & (self.count(np.isnan(values)) == 0)
 
 
-def shown(passages: Passages, gold: Codes, prediction: Codes) -> Shown:
+def shown(passages: Passages, gold: Codes, prediction: Codes, choices: Codes) -> Shown:
     """What the passages of N questions hold. They stand in the order of their ranks."""
     sizes = np.array([len(one) for one in passages], dtype=np.intp)
     starts = np.cumsum(sizes) - sizes
@@ -65,12 +65,12 @@ def shown(passages: Passages, gold: Codes, prediction: Codes) -> Shown:
     flat = _Flat(owner, np.arange(len(owner)) - starts[owner] + 1, len(sizes))
     each = list(chain.from_iterable(passages))
     has_answer = floats([one.get("has_answer") for one in each])
-    chosen_rank, wrong_option = _options(flat, [one.get("has_options") for one in each], gold, prediction)
+    standing = _standing(flat, [one.get("has_options") for one in each])
     grades = floats([one.get("grade") for one in each])
     return Shown(
         answer_rank=np.where(flat.known(has_answer), flat.first(has_answer == 1), UNKNOWN),
-        chosen_rank=chosen_rank,
-        wrong_option=wrong_option,
+        chosen_rank=_chosen_rank(flat, standing, gold, prediction),
+        wrong_options=_wrong_options(standing, gold, choices),
         **_graded(flat, grades, sizes),
     )
 
@@ -95,16 +95,39 @@ def _graded(flat: _Flat, grades: Floats, sizes: Codes) -> Mapping[str, Any]:
     }
 
 
-def _options(
-    flat: _Flat, standing: Sequence[Sequence[int] | None], gold: Codes, prediction: Codes
-) -> tuple[Codes, Codes]:
-    """chosen_rank and wrong_option, from the numbers of the options that stand in each passage."""
-    numbers = [one or () for one in standing]
-    known = flat.known(np.array([np.nan if one is None else 0.0 for one in standing], dtype=float))
-    place = np.repeat(np.arange(len(numbers)), [len(one) for one in numbers])
-    option = np.array(list(chain.from_iterable(numbers)), dtype=np.intp)
-    owner = flat.owner[place]
-    wrong = np.bincount(owner[option != gold[owner]], minlength=flat.n) > 0
-    holds = np.zeros(len(numbers), dtype=bool)
-    holds[place[(option == prediction[owner]) & (option != gold[owner])]] = True
-    return np.where(known, flat.first(holds), UNKNOWN), np.where(known, wrong, UNKNOWN)
+@dataclass(frozen=True)
+class _Standing:
+    """Every option that stands in a passage: which passage, whose question, the option's number.
+
+    known: the questions all of whose passages say which options stand in them.
+    """
+
+    passage: Codes
+    owner: Codes
+    option: Codes
+    known: NDArray[np.bool_]
+
+
+def _standing(flat: _Flat, numbers: Sequence[Sequence[int] | None]) -> _Standing:
+    known = flat.known(np.array([np.nan if one is None else 0.0 for one in numbers], dtype=float))
+    told = [one or () for one in numbers]
+    passage = np.repeat(np.arange(len(told)), [len(one) for one in told])
+    option = np.array(list(chain.from_iterable(told)), dtype=np.intp)
+    return _Standing(passage, flat.owner[passage], option, known)
+
+
+def _chosen_rank(flat: _Flat, standing: _Standing, gold: Codes, prediction: Codes) -> Codes:
+    owner, option = standing.owner, standing.option
+    holds = np.zeros(len(flat.owner), dtype=bool)
+    holds[standing.passage[(option == prediction[owner]) & (option != gold[owner])]] = True
+    return np.where(standing.known, flat.first(holds), UNKNOWN)
+
+
+def _wrong_options(standing: _Standing, gold: Codes, choices: Codes) -> Floats:
+    owner, option = standing.owner, standing.option
+    wrong = (option != gold[owner]) & (option >= 1) & (option <= choices[owner])
+    # The same option may stand in several passages of a question.
+    most = int(choices.max(initial=0)) + 1
+    different = np.unique(owner[wrong] * most + option[wrong]) // most
+    there = np.bincount(different, minlength=len(gold))
+    return np.where(standing.known & (choices > 1), there / np.maximum(choices - 1, 1), np.nan)

@@ -93,7 +93,7 @@ def asked(world: World) -> Asked:
         answer_rank=unknown,
         grade_rank=unknown,
         chosen_rank=unknown,
-        wrong_option=unknown,
+        wrong_options=nothing,
         best_rank=unknown,
         grade=nothing,
         context_answer=unknown,

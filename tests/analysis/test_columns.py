@@ -23,7 +23,8 @@ def test_ranks_are_those_of_the_first_passage_that_fits():
     assert found.answer_rank.tolist() == found.grade_rank.tolist() == found.best_rank.tolist() == [2, 2]
     assert found.grade.tolist() == [4, 4]
     assert found.chosen_rank.tolist() == [1, 0]
-    assert found.wrong_option.tolist() == [1, 1]
+    # Of three wrong options one stands in the passages, in two of them.
+    assert found.wrong_options.tolist() == [1 / 3, 1 / 3]
 
 
 def test_a_mean_grade_needs_all_grades():

@@ -48,5 +48,6 @@ def test_odd_values_are_unknown(tmp_path, odd):
     record = make.record(1, "am", "mmrag", 1, passages=[{**PASSAGES[1], **odd}])
     found = columns(loaded(tmp_path, [record], [["many"]]).records)
     assert found.answer_rank.tolist() == [-1 if "has_answer" in odd else 1]
-    assert found.wrong_option.tolist() == ([-1] if odd.get("has_options") == 3 else [int("has_options" not in odd)])
+    share = found.wrong_options[0]
+    assert np.isnan(share) if odd.get("has_options") == 3 else share == (0 if "has_options" in odd else 1 / 3)
     assert np.isnan(found.tokens[0])

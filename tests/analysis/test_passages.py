@@ -22,7 +22,7 @@ QUESTIONS = st.lists(st.tuples(st.lists(PASSAGE, max_size=4), st.integers(1, 4),
 
 def walked(passages, gold, prediction):
     """What one question's passages hold, looked at one by one."""
-    found = {"answer_rank": -1, "grade_rank": -1, "chosen_rank": -1, "wrong_option": -1, "best_rank": -1, "grade": None}
+    found = {"answer_rank": -1, "grade_rank": -1, "chosen_rank": -1, "best_rank": -1, "grade": None, "wrong": None}
 
     def all_of(key):
         values = [passage.get(key) for passage in passages]
@@ -34,7 +34,7 @@ def walked(passages, gold, prediction):
     if (flags := all_of("has_answer")) is not None:
         found["answer_rank"] = first(flags)
     if (numbers := all_of("has_options")) is not None:
-        found["wrong_option"] = int(any(number != gold for one in numbers for number in one))
+        found["wrong"] = len({number for one in numbers for number in one} - {gold}) / 3
         found["chosen_rank"] = 0 if prediction == gold else first(prediction in one for one in numbers)
     if (grades := all_of("grade")) is not None:
         found |= {
@@ -48,9 +48,9 @@ def walked(passages, gold, prediction):
 @given(QUESTIONS)
 def test_arrays_are_what_a_plain_walk_finds(questions):
     passages, gold, prediction = [list(column) for column in zip(*questions, strict=True)] or [[], [], []]
-    found = shown(passages, np.array(gold, dtype=int), np.array(prediction, dtype=int))
+    found = shown(passages, np.array(gold, dtype=int), np.array(prediction, dtype=int), np.full(len(gold), 4))
     for place, question in enumerate(questions):
         expected = walked(*question)
-        grade = expected.pop("grade")
+        shares = ((expected.pop("grade"), found.grade[place]), (expected.pop("wrong"), found.wrong_options[place]))
         assert {name: int(getattr(found, name)[place]) for name in expected} == expected
-        assert np.isnan(found.grade[place]) if grade is None else np.isclose(found.grade[place], grade)
+        assert all(np.isnan(got) if share is None else np.isclose(got, share) for share, got in shares)

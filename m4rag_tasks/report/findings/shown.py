@@ -18,14 +18,14 @@ _SHARE = Column("share", "Share, %", "percent", True)
 _LEAKS = (
     ("passages", "Answer in a passage, %"),
     ("first", "In the first, %"),
-    ("wrong_option", "Wrong option in a passage, %"),
+    ("wrong_options", "Wrong options in a passage, %"),
     ("context", "Answer in the context, %"),
     ("query", "Answer in the query, %"),
 )
 _LEAKS_INTRO = (
     "How often the right answer stands, word for word, in what the model was shown, and in what was searched with. A "
-    "short answer may stand there by chance: how often a wrong option does is given beside it. The oracle context and "
-    "queries made from it may hold the answer; a caption that was written without knowing it should not."
+    "short answer may stand there by chance: the share of the wrong options that do is given beside it. The oracle "
+    "context and queries made from it may hold the answer; a caption that was written without knowing it should not."
 )
 _POSITIONS_INTRO = (
     "Does the place matter? By the position of the right option among the options: accuracy, and how often each "
@@ -78,7 +78,7 @@ def _leak(group: Group, row: Leak, names: Mapping[str, str] | None = None) -> Ro
 def _leak_chart(group: Group, audit: LeakAudit, among: Sequence[Group]) -> Chart | None:
     series = {
         "passages": "right answer in a passage",
-        "wrong_option": "wrong option in a passage",
+        "wrong_options": "wrong options in a passage",
         "context": "right answer in the context",
     }
     marks = tuple(
