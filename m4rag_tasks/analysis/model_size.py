@@ -13,6 +13,8 @@ _ACTIVE = re.compile(r"(?<![a-z0-9.])a(\d+(?:\.\d+)?)b(?![a-z0-9])", re.I)
 
 KNOWN: Mapping[str, tuple[float, float]] = {
     "idefics2": (8.4, 8.4),
+    "llama-4-maverick": (400, 17),
+    "llama-4-scout": (109, 17),
     "minicpm-v-2_6": (8.1, 8.1),
     "minicpm-v-4": (4.1, 4.1),
     "phi-3-vision": (4.15, 4.15),
@@ -20,7 +22,8 @@ KNOWN: Mapping[str, tuple[float, float]] = {
     "phi-4-multimodal": (5.6, 5.6),
     "smolvlm-instruct": (2.25, 2.25),
 }
-"""Billions of parameters, total and active, of models whose names do not say (their model cards)."""
+"""Billions of parameters, total and active, of models whose names do not say, or say the active ones alone (their
+model cards)."""
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,8 @@ def _scale(chart: Chart) -> dict[str, Any]:
     if chart.domain:
         return {"domain": [end * 100 for end in chart.domain], "nice": False}
     ends = [end for mark in chart.marks for end in (mark.low, mark.value, mark.high) if end is not None]
-    ends += [end for point in chart.line for end in point[1:] if end is not None]
+    # The band of a line through few models is wide: it would press all points into one row.
+    ends += [value for _, value, *_ in chart.line]
     return {"domain": [min(0.0, *ends) * 100, max(0.0, *ends) * 100], "nice": True} if ends else {}
 
 
@@ -270,7 +271,8 @@ def _fit(chart: Chart, x: Mapping[str, Any], y: Mapping[str, Any]) -> list[dict[
         }
         for at, value, low, high in chart.line
     ]
-    band = {"mark": {"type": "area", "color": "var(--base-mark)", "opacity": 0.18}, "transform": _WITH_ENDS}
+    area = {"type": "area", "color": "var(--base-mark)", "opacity": 0.18, "clip": True}
+    band = {"mark": area, "transform": _WITH_ENDS}
     return [
         {**band, "data": {"values": values}, "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
         {

@@ -73,11 +73,19 @@ def test_settings_are_compared_in_pairs_with_adjusted_p(rich):
 
 
 def test_a_line_is_fitted_through_three_sizes(rich):
-    slopes = {row["setting"]: row for row in rows_of(rich[0], "size_slopes")}
-    assert {"mmrag", "textrag_caption", "oracle"} <= set(slopes)
+    slopes = {(row["measured"], row["setting"]): row for row in rows_of(rich[0], "size_slopes")}
+    assert {("gain", "mmrag"), ("gain", "textrag_caption"), ("gain", "oracle")} <= set(slopes)
+    assert {setting for measured, setting in slopes if measured == "oracle gap"} == {"mmrag", "textrag_caption"}
     assert all(row["models"] == "3" and row["slope"] and not row["problem"] for row in slopes.values())
     points = rows_of(rich[0], "gain_by_size")
     assert {row["billions"] for row in points} == {"3.0", "7.0", "32.0"}
+    # The oracle gap is that of its own section, and what the oracle context gains more than retrieval.
+    found = {
+        (row["measured"], row["setting"]): float(row["points"]) for row in points if row["model"] == "org/model-7b"
+    }
+    (gap,) = (row for row in rich[1].gaps if (row.model, row.name) == ("org/model-7b", "mmrag"))
+    assert found["oracle gap", "mmrag"] == pytest.approx(gap.gap.value)
+    assert found["oracle gap", "mmrag"] == pytest.approx(found["gain", "oracle"] - found["gain", "mmrag"])
     assert rich[2]["size"].charts[0].line
 
 

@@ -15,7 +15,8 @@ from m4rag_tasks.report.sections import Section
 _INTRO = (
     "The length of what is shown with a question, and the accuracy it buys against no retrieval, as points per 1,000 "
     "tokens and per 1,000 characters (95 % interval of the ratio). Tokens are the model’s own count, of the whole "
-    "prompt less that without retrieval; characters are the suite’s."
+    "prompt less that without retrieval; characters are the suite’s. "
+    "Every question counts the same here, so a gain may differ from the mean over varieties."
 )
 _COLUMNS = (
     Column("questions", "Questions", "count"),

@@ -1,29 +1,33 @@
-"""RQ2: what retrieval gains against the size of the model."""
+"""RQ2: what retrieval and the oracle context gain, and the gap between them, against the size of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from m4rag_tasks.analysis import ModelSize, SizeEffect, parse_size, size_effect
+from m4rag_tasks.analysis import Columns, ModelSize, SizeEffect, SizePoint, parse_size, size_effect
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.data_table import Column, DataTable, Row, shown
-from m4rag_tasks.report.examples import ORACLE_SETTING
+from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING
 from m4rag_tasks.report.findings.groups import Group
 from m4rag_tasks.report.sections import Section
 
-_GAIN = Column("gain", "Gain, points", "points", True)
+_GAIN, _GAP = "gain", "oracle gap"
+_POINTS = Column("points", "Points", "points", True)
 _INTRO = (
-    "Gain over no retrieval against the number of parameters, on a logarithmic axis. The slope is the change of the "
-    "gain, in points, for ten times the parameters: its first interval takes the models as a sample of models "
-    "(“does size matter?”), its second takes them as given (“do these models differ?”). The last rows of each data "
-    "set are the oracle gap."
+    "Gain over no retrieval, and the oracle gap (what is missing to the accuracy with oracle context), against the "
+    "number of parameters, on a logarithmic axis. The slope is the change, in points, for ten times the parameters: "
+    "its first interval takes the models as a sample of models (“does size matter?”), its second takes them as given "
+    "(“do these models differ?”)."
 )
 
 
 @dataclass(frozen=True)
 class _Effect:
+    """`measured` is the gain over no retrieval, or the oracle gap."""
+
     dataset: str
+    measured: str
     setting: str
     title: str
     effect: SizeEffect
@@ -37,14 +41,16 @@ def section(among: Sequence[Group], known: Mapping[str, ModelSize | None]) -> Se
     slopes = tuple(_slope(one) for one in effects if one.effect.points)
     columns = (
         Column("dataset", "Data set", hidden=len({one.dataset for one in effects}) < 2),
+        Column("measured", "Measured"),
         Column("setting", "Setting", hidden=True),
         Column("title", "Setting"),
     )
     parameters = (Column("billions", "Parameters, 10⁹", "number"), Column("active_billions", "Active, 10⁹", "number"))
-    gains = DataTable("gain_by_size", "Gain by model", (*columns, Column("model", "Model"), *parameters, _GAIN), points)
-    fits = DataTable("size_slopes", "Slope of the gain for ten times the parameters", (*columns, *_SLOPE), slopes)
-    charts = tuple(_chart(one) for one in effects if len(one.effect.points) > 1)
-    tables = tuple(table for table in (fits, gains) if table.rows)
+    heads = (*columns, Column("model", "Model"), *parameters, _POINTS)
+    by_model = DataTable("gain_by_size", "Gain and oracle gap by model", heads, points)
+    fits = DataTable("size_slopes", "Slopes for ten times the parameters", (*columns, *_SLOPE), slopes)
+    charts = tuple(_chart(one) for one in effects if one.measured == _GAIN and len(one.effect.points) > 1)
+    tables = tuple(table for table in (fits, by_model) if table.rows)
     return Section("size", "Model size", _INTRO, charts, tables, tuple(_missing(sizes, effects)))
 
 
@@ -66,18 +72,23 @@ def _effects(among: Sequence[Group], sizes: Mapping[str, ModelSize | None]) -> I
     for group in among:
         asked.setdefault((group.dataset, group.asking), []).append(group)
     for family in asked.values():
-        pairs: dict[tuple[str, str], dict[str, tuple[object, object]]] = {}
+        pairs: dict[tuple[str, str, str], dict[str, tuple[Columns, Columns]]] = {}
         for group in family:
-            for name, base in group.with_base:
-                key = (name, group.title(name))
-                pairs.setdefault(key, {})[group.model] = (group.columns[base], group.columns[name])
-        for group in family:
-            for name in group.columns:
-                if (base := group.base(name)) and group.runs[name].setting == ORACLE_SETTING:
-                    key = (name, f"Oracle gap: {group.title(name)}")
-                    pairs.setdefault(key, {})[group.model] = (group.columns[base], group.columns[name])
-        for (name, title), runs in pairs.items():
-            yield _Effect(family[0].where, name, title, size_effect(runs, sizes))
+            for measured, name, runs in _pairs(group):
+                pairs.setdefault((measured, name, group.title(name)), {})[group.model] = runs
+        # The gains of all settings first.
+        for (measured, name, title), by_model in sorted(pairs.items(), key=lambda pair: pair[0][0] != _GAIN):
+            yield _Effect(family[0].where, measured, name, title, size_effect(by_model, sizes))
+
+
+def _pairs(group: Group) -> Iterator[tuple[str, str, tuple[Columns, Columns]]]:
+    """What is measured, of which run, and the two runs whose difference it is."""
+    for name, run in group.columns.items():
+        if group.runs[name].setting != BASE_SETTING and (base := group.base(name)):
+            yield _GAIN, name, (group.columns[base], run)
+    for name in group.retrieving:
+        if oracle := group.base(name, ORACLE_SETTING):
+            yield _GAP, name, (group.columns[name], group.columns[oracle])
 
 
 def _size(group: Group) -> ModelSize | None:
@@ -88,8 +99,8 @@ def _size(group: Group) -> ModelSize | None:
     return next((size for name in names if name and (size := parse_size(name))), None)
 
 
-def _row(one: _Effect, point: object) -> Row:
-    where = (one.dataset, one.setting, one.title)
+def _row(one: _Effect, point: SizePoint) -> Row:
+    where = (one.dataset, one.measured, one.setting, one.title)
     return Row((*where, point.model, point.size.total, point.size.active, point.gain.estimate))
 
 
@@ -100,12 +111,12 @@ def _slope(one: _Effect) -> Row:
     fitted = (None,) * 7
     if slope:
         fitted = (slope.value, slope.low, slope.high, slope.p_value, slope.low_given, slope.high_given, slope.spread)
-    return Row((one.dataset, one.setting, one.title, len(effect.points), *fitted, remarks))
+    return Row((one.dataset, one.measured, one.setting, one.title, len(effect.points), *fitted, remarks))
 
 
 def _chart(one: _Effect) -> Chart:
     marks = tuple(
-        Mark.of(point.size.total, point.gain.estimate, "rag", f"{point.model}: {shown(_GAIN, point.gain.estimate)}")
+        Mark.of(point.size.total, point.gain.estimate, "rag", f"{point.model}: {shown(_POINTS, point.gain.estimate)}")
         for point in one.effect.points
     )
     text = f"{one.dataset}, {one.title}: gain by model size; the line with its 95 % band where it could be fitted."
