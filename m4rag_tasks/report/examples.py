@@ -1,4 +1,4 @@
-"""A few questions in full: what retrieval mended, what it spoiled, what it left as it was.
+"""A few questions in full: what retrieval repaired, what it broke, what it left as it was.
 
 The choice is made by rule, not by hand: every kind of change gets its turn,
 languages take turns, and among equals a digest of the question id decides, so
@@ -21,14 +21,14 @@ from m4rag_tasks.report.samples import Exchange, read_exchange
 BASE_SETTING = "norag"
 ORACLE_SETTING = "oracle"
 _TOLD = {
-    "mended": "wrong without retrieval, right in a retrieval setting",
-    "spoiled": "right without retrieval, wrong in a retrieval setting",
+    "repaired": "wrong without retrieval, right in a retrieval setting",
+    "broken": "right without retrieval, wrong in a retrieval setting",
     "mixed": "settings disagree",
     "wrong": "wrong in every setting",
     "right": "right in every setting",
 }
 # Order of turns: the first two teach most, so they come round most often.
-_TURNS = ("mended", "spoiled", "mended", "spoiled", "mixed", "wrong", "right")
+_TURNS = ("repaired", "broken", "repaired", "broken", "mixed", "wrong", "right")
 # A response can be a long chain of thought, a prompt five articles: enough to judge by.
 _LONGEST_TEXT = 20_000
 
@@ -154,8 +154,8 @@ def _kind(records: Mapping[str, Record], partners: Mapping[str, str]) -> str:
         return "right" if 1 in scores.values() else "wrong"
     changes = {(scores.get(base), scores.get(setting)) for setting, base in partners.items()}
     if (0, 1) in changes:
-        return "mended"
-    return "spoiled" if (1, 0) in changes else "mixed"
+        return "repaired"
+    return "broken" if (1, 0) in changes else "mixed"
 
 
 def _example(records: Mapping[str, Record], kind: str, runs: Sequence[Run], picture: _Picture) -> Example:

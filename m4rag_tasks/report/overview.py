@@ -60,8 +60,8 @@ def changes_table(report: Report) -> DataTable:
         Column("retention", "Retention, %", "percent", True),
         Column("correction", "Correction, %", "percent", True),
         Column("difference", "Difference, points", "points", True),
-        Column("mended", "Mended", "count"),
-        Column("spoiled", "Spoiled", "count"),
+        Column("repaired", "Repaired", "count"),
+        Column("broken", "Broken", "count"),
         Column("p", "p", "p"),
         Column("mcnemar_p", "McNemar p", "p"),
         Column("varieties", "Varieties", "count"),
@@ -126,7 +126,7 @@ def _setting(row: SettingRow, scores: Sequence[str]) -> Row:
 
 def _change(row: ChangeRow) -> Row:
     known = row.difference is not None
-    flips: tuple[Value, ...] = (row.mended, row.spoiled) if known else (None, None)
+    flips: tuple[Value, ...] = (row.repaired, row.broken) if known else (None, None)
     rates = (row.retention, row.correction, row.difference)
     tests = (row.p_value, row.mcnemar_p, row.languages if known else None)
     return Row((*_who(row), row.partner, *rates, *flips, *tests, row.problem))

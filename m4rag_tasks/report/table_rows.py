@@ -68,9 +68,9 @@ class ChangeRow(_Row):
     correction: Estimate | None = None
     difference: Estimate | None = None
     p_value: float | None = None
-    mended: int = 0
+    repaired: int = 0
     """Questions that are right here and wrong without retrieval."""
-    spoiled: int = 0
+    broken: int = 0
     """Questions that are wrong here and right without retrieval."""
     mcnemar_p: float | None = None
     languages: int = 0

@@ -131,8 +131,8 @@ def _change(run: Run, pool: _Pool) -> ChangeRow:
             correction=_or_none(metrics.correction, without, with_),
             difference=difference.estimate,
             p_value=difference.p_value,
-            mended=difference.only_a,
-            spoiled=difference.only_b,
+            repaired=difference.only_a,
+            broken=difference.only_b,
             mcnemar_p=difference.mcnemar_p,
             languages=len(pair[0]),
         )

@@ -183,7 +183,7 @@ def _of_change(change: ChangeRow) -> Iterator[_Line]:
     if change.p_value is not None and change.difference is not None:
         yield (*macro, "difference_p", change.p_value, None, None, change.difference.n)
     if change.mcnemar_p is not None and change.difference is not None:
-        for metric in ("mended", "spoiled", "mcnemar_p"):
+        for metric in ("repaired", "broken", "mcnemar_p"):
             yield (*micro, metric, getattr(change, metric), None, None, change.difference.n)
 
 

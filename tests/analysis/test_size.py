@@ -17,6 +17,7 @@ from .records import run
     [
         ("Qwen/Qwen2.5-VL-7B-Instruct", 7, 7),
         ("google/gemma-3-4b-it", 4, 4),
+        ("meta-llama/Llama-4-Scout-17B-16E-Instruct", 109, 17),
         ("Qwen3-VL-30B-A3B-Thinking", 30, 3),
         ("neulab/Pangea-7B", 7, 7),
         ("Gemma3 27B", 27, 27),

@@ -104,7 +104,7 @@ def test_only_the_pages_own_script_may_run(page):
     }
 
 
-def test_mended_and_spoiled_questions_are_counted_on_the_page(page):
+def test_repaired_and_broken_questions_are_counted_on_the_page(page):
     # In each of six languages one question became right and one wrong.
     assert '<span class="up">+6</span><br><span class="down">−6</span>' in page
     assert "McNemar 1.000" in page

@@ -58,7 +58,7 @@ def test_retention_and_correction(report):
     assert row.difference.value == pytest.approx(1 / 8)
     assert 0 < row.p_value <= 1
     # am 3, 4 and en 4 against am 2 and en 3.
-    assert (row.mended, row.spoiled) == (3, 2)
+    assert (row.repaired, row.broken) == (3, 2)
     assert row.mcnemar_p == 1
     assert row.partner == "norag"
     assert "norag" not in [row.setting for row in report.changes]

@@ -197,7 +197,7 @@ def test_an_open_ended_example_shows_its_references_and_no_options(tmp_path):
     open_run(tmp_path / "runs", "norag", ["rice"])
     open_run(tmp_path / "runs", "mmrag", ["Injera"])
     (example,) = pick_examples(load_runs([tmp_path / "runs"]), lambda *_: None)
-    assert (example.kind, example.asking, example.options) == ("mended", "oe", ())
+    assert (example.kind, example.asking, example.options) == ("repaired", "oe", ())
     assert example.references == ("Injera", "Injera bread", "እንጀራ")
     assert [answer.choice for answer in example.answers] == [None, None]
     path, _ = write_report([tmp_path / "runs"], tmp_path / "report", lambda *_: None, {})

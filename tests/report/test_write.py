@@ -52,7 +52,7 @@ def test_csv_holds_every_figure(runs, tmp_path):
     assert float(figures["mmrag", "all", "micro", "retention"]["value"]) == pytest.approx(3 / 5)
     assert float(figures["mmrag", "all", "macro", "difference"]["value"]) == pytest.approx(1 / 8)
     assert figures["mmrag", "all", "micro", "correction"]["n"] == "3"
-    assert [figures["mmrag", "all", "micro", name]["value"] for name in ("mended", "spoiled")] == ["3", "2"]
+    assert [figures["mmrag", "all", "micro", name]["value"] for name in ("repaired", "broken")] == ["3", "2"]
     assert float(figures["mmrag", "all", "micro", "mcnemar_p"]["value"]) == 1
 
 
@@ -112,7 +112,7 @@ def test_examples_show_change_first_and_spread_over_languages(tmp_path):
     runs = load_runs([make.write_run(tmp_path, {"norag": scores, "mmrag": flipped})])
     examples = pick_examples(runs, no_image)
     assert len(examples) == 12
-    assert Counter(example.kind for example in examples) == {"mended": 6, "spoiled": 6}
+    assert Counter(example.kind for example in examples) == {"repaired": 6, "broken": 6}
     assert set(Counter(example.language for example in examples).values()) == {2}
     assert examples == pick_examples(runs, no_image)
 
@@ -120,7 +120,7 @@ def test_examples_show_change_first_and_spread_over_languages(tmp_path):
 def test_examples_show_what_each_setting_said(tmp_path):
     runs = load_runs([make.write_run(tmp_path, {"norag": {"en": [0]}, "mmrag": {"en": [1]}})])
     (example,) = pick_examples(runs, no_image)
-    assert example.kind == "mended"
+    assert example.kind == "repaired"
     without, with_ = example.answers
     assert (without.setting, without.outcome, without.choice) == ("norag", "wrong", 3)
     assert without.response == '{"answer": 3}'
@@ -136,7 +136,7 @@ def test_examples_of_a_variant_are_measured_against_its_own_norag(tmp_path):
     for setting, variant, score in (("norag", "", 1), ("norag", "promptam_", 0), ("mmrag", "promptam_", 1)):
         record = make.record(1, "am", setting, score)
         make.write_task(tmp_path, setting, "am", [record], task=f"m4rag_mini_{setting}_{variant}am")
-    assert pick_examples(load_runs([tmp_path]), no_image)[0].kind == "mended"
+    assert pick_examples(load_runs([tmp_path]), no_image)[0].kind == "repaired"
 
 
 def test_oracle_alone_mends_nothing(tmp_path):
