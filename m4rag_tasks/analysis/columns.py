@@ -245,6 +245,8 @@ def _numbers(values: Sequence[Any]) -> Codes:
 
 
 def _flags(values: Sequence[bool | None]) -> Codes:
+    if odd := [value for value in values if value not in (None, True, False)]:
+        raise RecordError(f"a record holds {odd[0]!r} where yes or no is expected")
     return np.array([UNKNOWN if value is None else int(value) for value in values], dtype=np.intp)
 
 

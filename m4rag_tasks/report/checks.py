@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "passages": list,
 }
 
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("base_language", "register", "resource", "retriever", "context", "template", "cache"), str),
+    **dict.fromkeys(("context_has_answer", "query_has_answer"), bool),
+    "context_chars": (int, float),
+}
+"""What a record may lack, or have as null."""
+
 
 def is_failed(record: Record) -> bool:
     """Whether there is nothing to score: the request failed, or scoring broke down."""
@@ -52,6 +60,10 @@ def fault(record: Record) -> str | None:
         if key not in record:
             return f"has no {key!r}"
         if not isinstance(record[key], types):
+            return f"has a value for {key!r} that cannot be used"
+    for key, types in _OPTIONAL.items():
+        value = record.get(key)
+        if value is not None and not (isinstance(value, types) and _is_finite(value)):
             return f"has a value for {key!r} that cannot be used"
     return _fault_of_lists(record) or _fault_of_kind(record) or _fault_of_scores(record)
 
@@ -93,6 +105,10 @@ def _fault_of_scores(record: Record) -> str | None:
         if not isinstance(scores, dict) or any(scores.get(key) not in (0, 1) for key in SCORES):
             return "lacks a score by one of its references"
     return None
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _are_texts(value: object) -> bool:

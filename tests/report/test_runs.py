@@ -166,6 +166,10 @@ def test_empty_file(tmp_path):
         ("gold", 5, "has a right answer that is none of its options"),
         ("gold", True, "has a right answer that is none of its options"),
         ("passages", ["p1"], "has passages that cannot be used"),
+        ("resource", ["low"], "'resource' that cannot be used"),
+        ("context_chars", "many", "'context_chars' that cannot be used"),
+        ("context_chars", float("nan"), "'context_chars' that cannot be used"),
+        ("context_has_answer", "yes", "'context_has_answer' that cannot be used"),
         ("strict", 2, "has a strict score other than 0 and 1"),
     ],
 )
