@@ -67,7 +67,7 @@ def _index_our_tasks() -> None:
 
     @functools.wraps(match_tasks)
     def match_and_check(self: Any, task_list: list[str]) -> list[str]:
-        names = match_tasks(self, task_list)
+        names = _meant(task_list, match_tasks(self, task_list))
         ours = [name for name in names if name.startswith("m4rag_")]
         if ours:
             _check_before_model_loads({name: self.task_index[name]["yaml_path"] for name in ours}, self.model_name)
@@ -117,6 +117,15 @@ def _with_ours(theirs: dict[str, Any], folders: list[Path]) -> dict[str, Any]:
     except Exception as error:
         logger.warning("m4rag tasks are not available: %s. Check with: m4rag tasks", error)
         return theirs
+
+
+def _meant(patterns: str | list[str], names: list[str]) -> list[str]:
+    """The names without our tasks that a wildcard fits and does not mean."""
+    from m4rag_tasks.suite import matching
+
+    asked = [patterns] if isinstance(patterns, str) else patterns
+    meant = {name for pattern in asked for name in matching(pattern, names)}
+    return [name for name in names if name in meant or not name.startswith("m4rag_")]
 
 
 def _found_base(yaml_path: Any) -> Any:

@@ -8,7 +8,9 @@ are many and need none (`languages`, rows of `languages.toml`).
 
 from __future__ import annotations
 
+import fnmatch
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +66,7 @@ __all__ = [
     "language",
     "language_names",
     "languages",
+    "matching",
     "own_codes",
     "resolve",
     "select",
@@ -218,6 +221,18 @@ def resolve(name: str) -> list[Task]:
     if outside := _outside_task(name):
         return [outside]
     raise unknown("task", name, [*groups(), *tasks])
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names that a pattern as lmms-eval's (`fnmatch`) fits.
+
+    A wildcard stands for settings: tasks that write or judge are meant only where the pattern says `make` or `judge`.
+    """
+    fitting = fnmatch.filter(names, pattern)
+    if not set(pattern) & set("*?["):
+        return fitting
+    unsaid = [mark for mark in ("_make_", "_judge_") if mark.strip("_") not in pattern]
+    return [name for name in fitting if not (name.startswith("m4rag_") and any(mark in name for mark in unsaid))]
 
 
 def _outside_task(name: str) -> Task | None:

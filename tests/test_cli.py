@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fixtures import cvqa_copy
 
-from m4rag_tasks import suite
+from m4rag_tasks import plugin, suite
 from m4rag_tasks.cli import main
 from m4rag_tasks.cli_cache.choose import resolve_all
 
@@ -100,10 +100,31 @@ def test_patterns_are_those_of_the_harness():
     from lmms_eval.utils import pattern_match
 
     known = [*suite.all_tasks(), *suite.groups(), *map(suite.tag, suite.groups())]
-    for pattern in ("m4rag_mini_*", "m4rag_wc_norag_[ab]?", "m4rag_cvqa_textrag_*_bm25", "m4rag_mini_norag"):
+    for pattern in (
+        "m4rag_mini_judge_*",
+        "m4rag_mini_make_*_am",
+        "m4rag_wc_norag_[ab]?",
+        "m4rag_cvqa_textrag_*_bm25",
+        "m4rag_mini_norag",
+    ):
         theirs = {task.name for name in pattern_match(pattern, known) for task in suite.resolve(name)}
         assert {task.name for task in resolve_all([pattern])} == theirs
     assert len(resolve_all(["m4rag_mini_norag_e[n],m4rag_mini_norag_en"])) == 1
+
+
+def test_a_pattern_means_settings_unless_it_says_make_or_judge():
+    from lmms_eval.tasks import TaskManager
+
+    for task in suite.all_tasks().values():
+        answered = suite.matching(f"m4rag_*_{task.language.code}", [task.name])
+        assert answered == ([task.name] if task.setting.work == "answer" else [])
+    assert {task.setting.work for task in resolve_all(["m4rag_mini_*"])} == {"answer"}
+    assert {task.setting.work for task in resolve_all(["m4rag_mini_judge_*_am"])} == {"judge"}
+    assert suite.matching("*", ["mmmu_judge_val"]) == ["mmmu_judge_val"]
+    plugin.register()
+    manager = TaskManager.__new__(TaskManager)
+    manager._all_tasks, manager.model_name = ["m4rag_mini_make_caption_am", "mmmu_make_val"], None
+    assert manager.match_tasks(["m*"]) == ["mmmu_make_val"]
 
 
 @pytest.fixture

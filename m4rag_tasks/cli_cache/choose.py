@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ def progress(line: str) -> None:
 def resolve_all(names: Sequence[str]) -> list[suite.Task]:
     """The leaves that names of tasks and groups, or patterns over both, stand for, each once.
 
-    Names may be joined by commas, patterns are those of lmms-eval (`fnmatch`). Raises `UnknownNameError`.
+    Names may be joined by commas, patterns are read as `suite.matching` does. Raises `UnknownNameError`.
     """
     whole = [name for name in (part.strip() for part in ",".join(names).split(",")) if name]
     chosen = {task.name: task for name in whole for match in _matching(name) for task in suite.resolve(match)}
@@ -45,7 +44,7 @@ def _matching(pattern: str) -> list[str]:
     if not set(pattern) & set("*?["):
         return [pattern]
     known = [*suite.groups(), *map(suite.tag, suite.groups()), *suite.all_tasks()]
-    if not (found := fnmatch.filter(known, pattern)):
+    if not (found := suite.matching(pattern, known)):
         raise UnknownNameError(f"No task or group fits {pattern!r}. List them with: m4rag tasks")
     return found
 
