@@ -84,11 +84,16 @@ def _keep_answers_in_blocks() -> None:
 
     The harness asks all requests of a command in one call of the model and keeps answers only when that
     returns, so a run that is killed loses all of them. Its own cache does the rest: `LMMS_CACHE_RUN_ID`
-    names the run that is gone on with.
+    names the run that is gone on with. What the harness appends so that all processes ask equally often
+    (`__padding_only__`) stays with the last block: a copy of an answered request would be answered from the cache.
     """
-    from lmms_eval.caching.response_cache import ResponseCache
+    try:
+        from lmms_eval.caching.response_cache import ResponseCache
 
-    execute = ResponseCache.execute
+        execute = ResponseCache.execute
+    except (ImportError, AttributeError) as error:
+        logger.warning("--use_cache keeps answers only at the end of a command: %s.", error)
+        return
     if getattr(execute, "m4rag", False):
         return
 
@@ -96,11 +101,17 @@ def _keep_answers_in_blocks() -> None:
     def execute_in_blocks(self: Any, lm: Any, reqtype: str, requests: list[Any]) -> list[Any]:
         if not any(str(request.task_name).startswith("m4rag_") for request in requests):
             return execute(self, lm, reqtype, requests)
-        starts = range(0, len(requests), KEPT_AT_ONCE)
-        return [answer for at in starts for answer in execute(self, lm, reqtype, requests[at : at + KEPT_AT_ONCE])]
+        return [answer for block in _blocks(requests) for answer in execute(self, lm, reqtype, block)]
 
     execute_in_blocks.m4rag = True  # type: ignore[attr-defined]
     ResponseCache.execute = execute_in_blocks
+
+
+def _blocks(requests: list[Any]) -> list[list[Any]]:
+    """The requests in blocks of `KEPT_AT_ONCE`, in their order; those that only fill up are in the last one."""
+    own = sum(not (request.metadata or {}).get("__padding_only__") for request in requests)
+    ends = [*range(KEPT_AT_ONCE, own, KEPT_AT_ONCE), len(requests)]
+    return [requests[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _with_ours(theirs: dict[str, Any], folders: list[Path]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from lmms_eval.api.instance import Instance
 from lmms_eval.caching.response_cache import ResponseCache
@@ -55,10 +57,25 @@ def test_a_killed_run_is_gone_on_with_where_its_last_block_ended(opened):
     assert answers == [f"answer {number}" for number in range(35)]
 
 
+def test_what_fills_up_a_process_is_asked_with_the_last_block(opened):
+    asked = requests("m4rag_mini_norag_am", 20)
+    filler = requests("m4rag_mini_norag_am", 20)[-1]
+    filler.metadata["__padding_only__"] = True
+    model = Model()
+    answers = opened().execute(model, "generate_until", [*asked, filler])
+    assert model.asked == [list(range(10)), [*range(10, 20), 19]]
+    assert answers == [f"answer {number}" for number in [*range(20), 19]]
+
+
 def test_other_tasks_are_asked_as_the_harness_does(opened):
     model = Model()
     opened().execute(model, "generate_until", requests("mmmu_val", 35))
     assert model.asked == [list(range(35))]
+
+
+def test_a_harness_without_that_cache_still_gets_tasks_and_models(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lmms_eval.caching.response_cache", None)
+    assert [manifest.model_id for manifest in plugin.register()] == list(plugin.OUR_MODELS)
 
 
 def test_registering_again_changes_nothing():
