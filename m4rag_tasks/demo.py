@@ -86,6 +86,7 @@ def judge(folder: Path) -> Path:
     tasks = [task for name in JUDGED for task in suite.select(MINI.key, f"judge_{name}")]
     lmms_eval(["m4rag_overlap_judge"], tasks, judged, folder / "lmms-eval-judge.log")
     found, _ = import_grades([judged])
+    grades.unlink(missing_ok=True)  # an earlier demo's, perhaps of another cache or prompt
     write_grades(grades, found)
     print(f"grades: {grades}", flush=True)
     return grades

@@ -22,7 +22,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def read_grades(paths: Iterable[Path]) -> list[Grade]:
     """All grades of the files, in their order.
 
     Raises `GradesError` that names file and line for what is no grade, and for the same
-    passage graded twice by one judge for one question in one setting.
+    passage graded twice by one judge for one question in one setting of a data set.
     """
     found: dict[tuple[str | None, ...], str] = {}
     grades: list[Grade] = []
@@ -74,7 +74,7 @@ def read_grades(paths: Iterable[Path]) -> list[Grade]:
         before = len(grades)
         for where, entry in _entries(path):
             grade = _grade(entry, where)
-            key = (grade.judge, grade.revision, grade.template, grade.setting, grade.question_id, grade.passage_id)
+            key = _identity(grade)
             if key in found:
                 raise GradesError(
                     f"{where}: {grade.judge} grades passage {grade.passage_id} for question {grade.question_id} "
@@ -87,8 +87,25 @@ def read_grades(paths: Iterable[Path]) -> list[Grade]:
     return grades
 
 
-def write_grades(path: Path, grades: Iterable[Grade]) -> None:
-    """Write a grades file (JSONL), whole or not at all."""
+def _identity(grade: Grade) -> tuple[str | None, ...]:
+    """What can be graded once."""
+    place = (grade.dataset, grade.setting, grade.question_id, grade.passage_id)
+    return (grade.judge, grade.revision, grade.template, *place)
+
+
+def write_grades(path: Path, grades: Sequence[Grade]) -> None:
+    """Write a grades file (JSONL), whole or not at all.
+
+    Raises `GradesError` if a file is there already that holds other grades: they would be lost.
+    """
+    if path.is_file() and path.stat().st_size:
+        new = {_identity(grade) for grade in grades}
+        lost = [grade for grade in read_grades([path]) if _identity(grade) not in new]
+        if lost:
+            raise GradesError(
+                f"{path} holds {len(lost)} grades that are not among the new ones, e.g. by {lost[0].judge} for "
+                f"question {lost[0].question_id}, and would be overwritten. Write to another file, or move that one away."
+            )
     with atomic_file(path) as file:
         for grade in grades:
             file.write((json.dumps(asdict(grade), ensure_ascii=False) + "\n").encode("utf-8"))

@@ -2,7 +2,8 @@
 
 Every item of a task that was run has to be there once: a question with each of the passages that
 its setting shows, as the data and the retrieval cache have them. A request that failed gave no
-grade, so its item is missing. Judge and revision are what the results file beside the samples says.
+grade, so its item is missing; so is one that was judged without its picture. Judge and revision
+are what the results file beside the samples says.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from m4rag_tasks import cells, datasets
 from m4rag_tasks.errors import GradesError
 from m4rag_tasks.grades import Grade
 from m4rag_tasks.report.results_file import RunFacts, read_facts
-from m4rag_tasks.suite import JUDGING, language
+from m4rag_tasks.suite import all_tasks, family_name, language
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _PATTERN = "*_samples_m4rag_*_judge_*.jsonl"
@@ -73,7 +74,7 @@ def import_grades(
             f"Grades are missing:\n{told}\nRun these tasks again (with --use_cache nothing is asked twice, but failed "
             "requests stay in that cache: remove it), or take what is there: --partial"
         )
-    graded = [item for item in items.values() if "grade" in item.record]
+    graded = [item for item in items.values() if "grade" in item.record and not _is_blank(item)]
     if not graded:
         raise GradesError("There is no grade in these samples. Nothing was written.")
     return sorted(map(_grade, graded), key=_order), missing
@@ -145,8 +146,11 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
             "task again."
         )
     missing = [name for name in ("question_id", "passage_id", "rank", "cache", *_PLACE) if name not in record]
-    if missing or f"judge_{record['setting']}" not in JUDGING:
-        raise GradesError(f"{where}: the record lacks {', '.join(missing) or 'a setting'}. Run that task again.")
+    if missing:
+        raise GradesError(f"{where}: the record lacks {', '.join(missing)}. Run that task again.")
+    task = _task_name(*(str(record[name]) for name in _PLACE))
+    if task not in all_tasks():
+        raise GradesError(f"{where}: there is no task {task}. Check that this file is as the harness wrote it.")
     return record
 
 
@@ -158,24 +162,34 @@ def _missing(items: Sequence[Judged]) -> list[str]:
     lines = []
     for (judge, _, place), judged in tqdm(there.items(), desc="items", unit="task", delay=2, disable=None):
         failed = [item.record["item"] for item in judged if "grade" not in item.record]
-        expected = _expected(place, judged[0])
+        expected = _expected(place, judged)
         absent = Counter(expected) - Counter(item.record["item"] for item in judged)
-        task = "_".join(filter(None, ("m4rag", place[0], f"judge_{place[1]}", *place[2:])))
+        task, blank = _task_name(*place), [item.record["item"] for item in judged if _is_blank(item)]
+        lines += [f"{task} by {judge}: {len(blank)} without their picture, e.g. {_some(blank)}"] if blank else []
         lines += [f"{task} by {judge}: {len(failed)} requests failed, e.g. {_some(failed)}"] if failed else []
         lines += [f"{task} by {judge}: {len(absent)} of {len(expected)}, e.g. {_some(absent)}"] if absent else []
     return lines
 
 
-def _expected(place: Place, judged: Judged) -> list[str]:
-    """The ids of all items of a task, from the data and the cache it read."""
+def _task_name(dataset: str, setting: str, variant: str, code: str) -> str:
+    return f"{family_name(dataset, f'judge_{setting}', variant)}_{code}"
+
+
+def _is_blank(item: Judged) -> bool:
+    """Whether the judge was shown a grey picture (`M4RAG_MISSING_IMAGES`) in place of the question's."""
+    return item.record.get("image") == "blank"
+
+
+def _expected(place: Place, judged: Sequence[Judged]) -> list[str]:
+    """The ids of all items of a task, from the data and the cache that all of them are of."""
     dataset, setting, variant, code = place
     cell = cells.cell(dataset, f"judge_{setting}", variant)
     variety = language(code)
     cell.check(variety)
     key = cell.cache.manifest.key if cell.cache else None
-    if key != judged.record["cache"]:
+    if other := next((item for item in judged if item.record["cache"] != key), None):
         raise GradesError(
-            f"{judged.where}: the judge saw passages of the retrieval cache {judged.record['cache']}, and {setting} on "
+            f"{other.where}: the judge saw passages of the retrieval cache {other.record['cache']}, and {setting} on "
             f"{dataset} reads {key} now. Judge the passages of that one, or set M4RAG_CACHE to where the other is."
         )
     return [

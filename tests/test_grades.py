@@ -101,6 +101,13 @@ def test_a_spreadsheet_that_does_not_fit_is_named(tmp_path, content, message):
         read_grades([path])
 
 
+def test_data_sets_that_share_questions_are_graded_apart(tmp_path):
+    path = tmp_path / "grades.jsonl"
+    both = [Grade("1-en", "p", 4, "m", setting="mmrag", dataset=dataset) for dataset in ("wc", "wc_large")]
+    write_grades(path, both)
+    assert read_grades([path]) == both
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(GradesError, match=r"none\.jsonl cannot be read"):
         read_grades([tmp_path / "none.jsonl"])

@@ -108,6 +108,40 @@ def test_grades_of_another_cache_are_refused(run):
     changed(run / f"{NAME}_am.jsonl", other)
     with pytest.raises(GradesError, match=rf"saw passages of the retrieval cache f00d, and {SETTING} on mini reads"):
         import_grades([run])
+    changed(run / f"{NAME}_am.jsonl", lambda lines: [{**lines[0], "grade": {**lines[0]["grade"], "cache": None}}])
+    with pytest.raises(GradesError, match="retrieval cache None"):
+        import_grades([run])
+
+
+def test_grades_of_two_caches_in_one_task_are_refused(run):
+    def last(lines):
+        return [*lines[:-1], {**lines[-1], "grade": {**lines[-1]["grade"], "cache": "f00d"}}]
+
+    changed(run / f"{NAME}_am.jsonl", last)
+    with pytest.raises(GradesError, match=r"am\.jsonl:300: the judge saw passages of the retrieval cache f00d"):
+        import_grades([run])
+
+
+def test_what_was_judged_without_its_picture_is_no_grade(run):
+    def blank(lines):
+        return [{**lines[0], "grade": {**lines[0]["grade"], "image": "blank"}}, *lines[1:]]
+
+    changed(run / f"{NAME}_am.jsonl", blank)
+    with pytest.raises(GradesError, match=r"_am by org/big-vlm: 1 without their picture, e\.g\. \S+#1"):
+        import_grades([run])
+    assert len(import_grades([run], partial=True)[0]) == 599
+
+
+def test_grades_that_are_there_already_are_not_lost(run, tmp_path, capsys):
+    output = tmp_path / "grades.jsonl"
+    people = '{"question_id": "1", "passage_id": "p", "grade": 4, "judge": "ana"}\n'
+    output.write_text(people)
+    assert main(["judge", "import", str(run), "--output", str(output)]) == 1
+    assert "holds 1 grades that are not among the new ones, e.g. by ana for question 1" in capsys.readouterr().err
+    assert output.read_text() == people
+    output.unlink()
+    for _ in range(2):
+        assert main(["judge", "import", str(run), "--output", str(output)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -115,7 +149,12 @@ def test_grades_of_another_cache_are_refused(run):
     [
         (lambda lines: [*lines, {"accuracy": {"question_id": "1"}}], r":301: this is no sample of a judging task"),
         (lambda lines: [{"grade": {"item": "1#1"}}], r":1: the record lacks question_id, passage_id"),
-        (lambda lines: [{"grade": {**lines[0]["grade"], "setting": "norag"}}], r":1: the record lacks a setting"),
+        (
+            lambda lines: [{"grade": {**lines[0]["grade"], "setting": "norag"}}],
+            r":1: there is no task m4rag_mini_judge_norag_am",
+        ),
+        (lambda lines: [{"grade": {**lines[0]["grade"], "dataset": "maxi"}}], r"no task m4rag_maxi_judge_"),
+        (lambda lines: [{"grade": {**lines[0]["grade"], "variant": "oe"}}], r"no task m4rag_mini_judge_\w+_oe_am"),
         (lambda lines: [{"grade": {"item": "1#1", "parse": "unscored", "fault": "lost"}}], r"not be recorded \(lost\)"),
     ],
 )
