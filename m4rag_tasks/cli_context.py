@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
+from m4rag_tasks.errors import ContextError
 
 if TYPE_CHECKING:
     from m4rag_tasks.context_import import Looked
     from m4rag_tasks.context_sets import ContextSet
 
-_LIMITS = {"missing": "missing", "cut-off": "cut-off", "language": "wrong-language", "leak": "leaks"}
+_LIMITS = {
+    "missing": "missing",
+    "picture": "without-picture",
+    "cut-off": "cut-off",
+    "language": "wrong-language",
+    "leak": "leaks",
+}
 """The option `--max-…` of each check."""
 
 
@@ -28,6 +35,8 @@ def add_context_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     action = actions.add_parser("import", help="the samples of a writing task become a context set, if they are sound")
     action.add_argument("samples", nargs="+", type=Path, metavar="SAMPLES", help="samples files, or output folders")
     action.add_argument("--name", help="what the set is called (default: the model's name)")
+    action.add_argument("--model", metavar="NAME", help="who wrote the texts, where no results file says it")
+    action.add_argument("--revision", help="of the model, where the run's model arguments do not say it")
     for check, option in _LIMITS.items():
         action.add_argument(
             f"--max-{option}",
@@ -54,7 +63,7 @@ def context_import(options: argparse.Namespace) -> int:
     from m4rag_tasks import context_import as importing
     from m4rag_tasks.written_samples import read_written
 
-    looked = importing.look(read_written(options.samples))
+    looked = importing.look(read_written(options.samples, options.model, options.revision))
     for finding in looked.findings:
         print(f"{finding.question_id}: {finding.check}: {finding.what}")
     if refused := looked.refused({check: getattr(options, check) for check in _LIMITS}):
@@ -93,7 +102,6 @@ def _by_language(looked: Looked, missing: set[str]) -> str:
 def context_list(options: argparse.Namespace) -> int:
     """One line for each set that is there."""
     from m4rag_tasks import context_sets
-    from m4rag_tasks.errors import ContextError
 
     found: dict[str, str] = {}
     for dataset in suite.DATASETS.values():
@@ -131,7 +139,10 @@ def context_show(options: argparse.Namespace) -> int:
 
 
 def _described(one: ContextSet) -> str:
-    manifest = one.manifest()
+    try:
+        manifest = one.manifest()
+    except ContextError as error:
+        return f"(unusable: {error})"
     if manifest is None:
         return "(no manifest)"
     accepted = ", ".join(f"{len(ids)} {check}" for check, ids in manifest["accepted"].items())

@@ -16,6 +16,7 @@ from m4rag_tasks.suite import language
 
 CHECKS = {
     "missing": "no usable text: never asked, failed or empty",
+    "picture": "the picture was missing, and a grey one was described in its place",
     "cut-off": "the text was cut off",
     "language": "the text is not in the language asked for",
     "leak": "the right answer stands in a caption, which must not contain it",
@@ -38,13 +39,17 @@ class Expected:
 
 @dataclass(frozen=True)
 class Text:
-    """One text as it was written; `where` is its file and line. `finish` as `written_text.read` says, or the tokens."""
+    """One text as it was written; `where` is its file and line. `finish` as `written_text.read` says, or the tokens.
+
+    `blank`: whether the model was shown a grey picture in place of a missing one.
+    """
 
     question_id: str
     text: str
     finish: str
     written_in: str
     where: str
+    blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def findings(kind: str, expected: Sequence[Expected], texts: Mapping[str, Text])
 
 
 def _of_text(kind: str, asked: Expected, found: Text) -> Iterator[Finding]:
+    if found.blank:
+        yield Finding("picture", asked.question_id, f"written without its picture ({found.where})")
     if found.finish == "cut_off":
         yield Finding("cut-off", asked.question_id, f"it ends in {found.text[-30:]!r} ({found.where})")
     if problem := text_language.problem(found.text, language(found.written_in)):

@@ -26,8 +26,6 @@ from m4rag_tasks.suite import Dataset, Task, language, select
 from m4rag_tasks.written_samples import Written
 from retrieval_cache.files import atomic_file, write_json
 
-FORMAT = 1
-
 
 @dataclass(frozen=True)
 class Looked:
@@ -71,9 +69,8 @@ def look(written: Written) -> Looked:
 def _refuse_other_rows(written: Written) -> None:
     """Texts about other questions than those of today would pass every check of single texts."""
     for file in written.files:
-        noted = (file.config.get("metadata") or {}).get("rows")
         rows_now = datasets.load_rows(file.task.dataset, file.task.language)
-        if noted not in (None, datasets.rows_digest(rows_now, file.task.dataset)):
+        if file.rows_digest not in (None, datasets.rows_digest(rows_now, file.task.dataset)):
             raise ContextError(
                 f"{file.task.name} was run on other rows than those that are here now ({file.path.name}):"
                 " questions or answers changed. Import the texts where those rows are, or run it again."
@@ -115,9 +112,7 @@ def store(looked: Looked, name: str | None) -> ContextSet:
     lines = "".join(_line(asked.question_id, looked.written.texts[asked.question_id].text) for asked in texts)
     content = lines.encode()
     made = _manifest(looked, kept, content, texts)
-    if kept.manifest_path.is_file():
-        if kept.manifest() == made:
-            return kept
+    if kept.manifest_path.is_file() and kept.manifest() != made:
         raise ContextError(
             f"There is another context set {kept.title} at {kept.path}. Sets are never changed, because records name"
             " them: choose another --name."
@@ -143,7 +138,7 @@ def _manifest(looked: Looked, kept: ContextSet, content: bytes, texts: Sequence[
     task, arguments = written.task, {key: shortened(value) for key, value in written.model.arguments}
     codes = sorted({text.written_in for text in written.texts.values()})
     return {
-        "format": FORMAT,
+        "format": context_sets.FORMAT,
         "set": kept.title,
         "dataset": task.dataset.key,
         "kind": kept.kind,
@@ -154,7 +149,7 @@ def _manifest(looked: Looked, kept: ContextSet, content: bytes, texts: Sequence[
         "generation": written.files[0].config.get("generation_kwargs"),
         "contexts": {kind: sorted(names) for kind, names in sorted(written.quoted.items())},
         "runs": sorted({file.date for file in written.files}),
-        "rows": {file.task.name: (file.config.get("metadata") or {}).get("rows") for file in written.files},
+        "rows": {file.task.name: file.rows_digest for file in written.files},
         "versions": {
             "lmms-eval": sorted({file.facts.version for file in written.files}),
             "m4rag-tasks": importlib.metadata.version("m4rag-tasks"),

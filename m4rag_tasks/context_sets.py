@@ -31,6 +31,8 @@ from m4rag_tasks.suite import DATASETS, WRITING, Dataset
 CONTEXTS_VARIABLE = "M4RAG_CONTEXTS"
 SETS_VARIABLE = "M4RAG_CONTEXT_SETS"
 KINDS = tuple(writing.makes for writing in WRITING.values())
+FORMAT = 1
+"""Of manifests."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -65,6 +67,11 @@ class ContextSet:
             ) from error
         if not isinstance(value, dict) or not isinstance(value.get("sha256"), str):
             raise ContextError(f"{self.manifest_path} is no manifest of a context set. Import the set again.")
+        if value.get("format") != FORMAT:
+            raise ContextError(
+                f"{self.manifest_path} has the format {value.get('format')!r}, and this version reads {FORMAT}."
+                " Install the m4rag-tasks that wrote it, or import the samples under another name."
+            )
         return value
 
 

@@ -104,7 +104,7 @@ def write_grades(path: Path, grades: Sequence[Grade]) -> None:
         if lost:
             raise GradesError(
                 f"{path} holds {len(lost)} grades that are not among the new ones, e.g. by {lost[0].judge} for "
-                f"question {lost[0].question_id}, and would be overwritten. Write to another file, or move that one away."
+                f"question {lost[0].question_id}, and would be overwritten. Name another file, or move that one away."
             )
     with atomic_file(path) as file:
         for grade in grades:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from m4rag_tasks import suite
 from m4rag_tasks.context_checks import Text
 from m4rag_tasks.errors import RunError, UnknownNameError
-from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, read_facts
+from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, mapping, read_facts
 from m4rag_tasks.written_text import ends_with_a_mark
 
 RECORD_KEY = "written"
@@ -31,7 +31,8 @@ _SHOWN = 5
 class SamplesFile:
     """One samples file of a writing task, with what stands in the results file beside it.
 
-    `limit` is the number of tokens that a text could have, `config` the harness's of the task.
+    `limit` is the number of tokens that a text could have, `config` the harness's of the task,
+    `fault` what is wrong with the results file.
     """
 
     path: Path
@@ -39,12 +40,18 @@ class SamplesFile:
     date: str
     facts: RunFacts
     config: Mapping[str, Any]
+    fault: str | None = None
 
     @property
     def limit(self) -> int | None:
         """The most tokens that a text could have; None where it is not known."""
-        limit = (self.config.get("generation_kwargs") or {}).get("max_new_tokens")
+        limit = mapping(self.config.get("generation_kwargs")).get("max_new_tokens")
         return limit if isinstance(limit, int) else None
+
+    @property
+    def rows_digest(self) -> str | None:
+        """Of the rows that were asked about (`datasets.rows_digest`); None where it was not noted."""
+        return mapping(self.config.get("metadata")).get("rows")
 
 
 @dataclass
@@ -68,13 +75,15 @@ class Written:
         return self.files[0].facts.identity
 
 
-def read_written(paths: Sequence[Path]) -> Written:
+def read_written(paths: Sequence[Path], model: str | None = None, revision: str | None = None) -> Written:
     """All texts in samples files, or below output folders, of one writing task.
 
-    Raises `RunError` if there are none, if they are of several models, tasks or
-    instructions, if a line cannot be read, and if a question has two texts.
+    `model` and `revision` are said where the results file does not know them. Raises `RunError` if
+    there are no texts, if they are of several models, tasks or instructions, if a line or a results
+    file cannot be read, and if a question has two texts.
     """
-    written = Written(_one_origin([file for path in paths for file in _files(path)], paths))
+    files = [file for path in paths for file in _files(path)]
+    written = Written(_one_origin([_by_author(file, model, revision) for file in files], paths))
     for file in written.files:
         _read_file(file, written)
     if len(written.templates) > 1:
@@ -98,10 +107,23 @@ def _files(path: Path) -> Iterator[SamplesFile]:
         task = _task(match["task"]) if match else None
         if match and task and task.setting.work == "write":
             results = file.with_name(f"{match['date']}_results.json")
-            facts, _ = read_facts(results, file.parent.name)
-            yield SamplesFile(file, task, match["date"], facts, _config(results, task.name))
+            facts, fault = read_facts(results, file.parent.name)
+            yield SamplesFile(file, task, match["date"], facts, _config(results, task.name), fault)
         elif path.is_file():
             raise RunError(f"{path} holds no samples of a writing task. They are listed by: m4rag tasks --work write")
+
+
+def _by_author(file: SamplesFile, model: str | None, revision: str | None) -> SamplesFile:
+    """The file with its model as it is said; who wrote a text is never guessed."""
+    if file.fault and model is None:
+        raise RunError(
+            f"{file.path}: the results file that says which model wrote it ({file.date}_results.json) {file.fault}."
+            " Put it there, or say it: --model NAME"
+        )
+    said = {"revision": revision} if revision else {}
+    known = file.facts.identity
+    arguments = tuple(sorted({**dict(known.arguments), **said}.items()))
+    return replace(file, facts=replace(file.facts, identity=ModelIdentity(model or known.name, arguments)))
 
 
 def _task(name: str) -> suite.Task | None:
@@ -115,10 +137,9 @@ def _config(results: Path, task: str) -> Mapping[str, Any]:
     """What the harness noted of one task; empty where it cannot be read, as `read_facts` has it."""
     try:
         content = json.loads(results.read_bytes())
-        config = content["configs"][task]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return mapping(mapping(mapping(content).get("configs")).get(task))
 
 
 def _one_origin(files: list[SamplesFile], paths: Sequence[Path]) -> list[SamplesFile]:
@@ -164,8 +185,8 @@ def _read_file(file: SamplesFile, written: Written) -> None:
         written.tokens_counted += _tokens(sample) is not None
         if "template" in record:
             written.templates.add(str(record["template"]))
-        for kind, name in (record.get("contexts") or {}).items():
-            written.quoted.setdefault(kind, set()).add(name)
+        for kind, name in mapping(record.get("contexts")).items():
+            written.quoted.setdefault(kind, set()).add(str(name))
     if twice:
         more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         raise RunError(
@@ -192,12 +213,17 @@ def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _text(record: Mapping[str, Any], sample: Mapping[str, Any], file: SamplesFile, where: str) -> Text:
     finish, tokens = str(record.get("finish", "failed")), _tokens(sample)
-    text = str(record.get("text") or "")
+    # Half of a character, as JSON can say it, could not be written to any file.
+    text = str(record.get("text") or "").encode("utf-8", "replace").decode("utf-8")
     if text and finish in ("ended", "cut_off") and tokens is not None and file.limit is not None:
         marked = file.task.setting.makes != "queries" and ends_with_a_mark(text)
         finish = "cut_off" if tokens >= file.limit and not marked else "ended"
     written_in = str(record.get("written_in", file.task.language.code))
-    return Text(record["question_id"], text, finish, written_in, where)
+    if written_in not in suite.languages():
+        raise RunError(
+            f"{where}: there is no language {written_in!r}. Check that this file is as the harness wrote it."
+        )
+    return Text(record["question_id"], text, finish, written_in, where, blank=record.get("image") == "blank")
 
 
 def _tokens(sample: Mapping[str, Any]) -> int | None:

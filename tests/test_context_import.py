@@ -67,6 +67,8 @@ def test_sound_texts_become_a_set_with_its_provenance_and_again_the_same_bytes(t
     before = path.read_bytes(), manifest_path.read_bytes()
     assert run("context", "import", samples)[0] == 0
     assert (path.read_bytes(), manifest_path.read_bytes()) == before
+    path.unlink()
+    assert run("context", "import", samples)[0] == 0 and path.read_bytes() == before[0]
 
     monkeypatch.setenv("M4RAG_CONTEXT_SETS", "caption=writer-7b")
     assert "* mini:caption:writer-7b  540 of 540" in run("context", "list", "--dataset", "mini")[1]
@@ -174,6 +176,41 @@ def test_broken_samples_are_named_by_file_and_line(tmp_path, sets, run, damage, 
     path.write_text("".join([*lines[:-1], damage(lines[-1])]), encoding="utf-8")
     code, _, err = run("context", "import", folder)
     assert code == 1 and told in err and not sets.exists()
+
+
+def test_a_writer_that_no_results_file_names_has_to_be_said(tmp_path, sets, run):
+    samples = write_samples(tmp_path / "out", CAPTION, caption)
+    (results,) = samples.glob("*_results.json")
+    for damage in (results.unlink, lambda: results.write_text('{"config', encoding="utf-8")):
+        damage()
+        code, _, err = run("context", "import", samples)
+        assert code == 1 and f"{DATE}_results.json" in err and "--model NAME" in err and not sets.exists()
+    assert run("context", "import", samples, "--model", "org/Writer-7B", "--revision", "abc")[0] == 0
+    made = json.loads((sets / "caption/writer-7b.json").read_text(encoding="utf-8"))
+    assert (made["model"]["name"], made["model"]["revision"]) == ("org/Writer-7B", "abc")
+
+
+def test_captions_of_grey_pictures_are_named(tmp_path, sets, run):
+    samples = write_samples(tmp_path / "out", CAPTION, caption)
+    path = next(samples.glob("*_en.jsonl"))
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert '"image": "shown"' in first
+    path.write_text("".join([first.replace('"image": "shown"', '"image": "blank"'), *others]), encoding="utf-8")
+    code, out, err = run("context", "import", samples)
+    assert code == 1 and out.startswith("1001-en: picture: ") and "--max-without-picture 1" in err
+    assert not sets.exists()
+    assert run("context", "import", samples, "--max-without-picture", "1")[0] == 0
+
+
+@pytest.mark.parametrize("field", ["written_in", "contexts", "text"])
+def test_records_of_another_make_are_refused_or_read_and_never_a_traceback(tmp_path, sets, run, field):
+    samples = write_samples(tmp_path / "out", CAPTION, caption)
+    path = next(samples.glob("*_en.jsonl"))
+    first, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    first["written"][field] = {"written_in": "xx", "contexts": ["a"], "text": "A plate \ud83d with bread on it."}[field]
+    path.write_text("".join(json.dumps(line) + "\n" for line in [first, *others]), encoding="utf-8")
+    code, _, err = run("context", "import", samples)
+    assert code == (field == "written_in") and ("there is no language 'xx'" in err) == bool(code)
 
 
 def test_a_set_is_never_changed(tmp_path, sets, run):

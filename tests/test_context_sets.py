@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m4rag_tasks import cells, context_sets, contexts, datasets, hooks, retrieval, suite
+from m4rag_tasks.cli import main
 from m4rag_tasks.errors import ContextError
 from m4rag_tasks.mini.build import DATA
 from retrieval_cache import CacheError, build_cache, list_caches
@@ -30,7 +31,7 @@ def add(tmp_path, monkeypatch):
         path = tmp_path / "contexts/mini/caption" / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(lines, encoding="utf-8")
-        manifest = {"sha256": hashlib.sha256(lines.encode()).hexdigest()}
+        manifest = {"format": 1, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
         path.with_suffix(".json").write_text(json.dumps(manifest), encoding="utf-8")
         return path
 
@@ -60,7 +61,7 @@ def test_the_only_set_needs_no_choice_and_of_several_one_must_be_named(data):
     for name in ("a", "b"):
         (folder / f"{name}.jsonl").write_text('{"question_id": "1", "text": "t"}\n')
         digest = hashlib.sha256((folder / f"{name}.jsonl").read_bytes()).hexdigest()
-        (folder / f"{name}.json").write_text(json.dumps({"sha256": digest}))
+        (folder / f"{name}.json").write_text(json.dumps({"format": 1, "sha256": digest}))
         if name == "a":
             contexts.check(CVQA, "caption")
             assert contexts.context_name(CVQA, "caption") == "cvqa:caption:a"
@@ -160,3 +161,14 @@ def test_a_cache_that_does_not_say_what_its_queries_were_made_from_is_still_read
     (cache.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (entry,) = list_caches(root)
     assert entry.manifest is not None and entry.manifest.key == cache.key
+
+
+def test_a_manifest_of_a_newer_version_is_refused_and_listed(add, monkeypatch, capsys):
+    path = add("a")
+    manifest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    path.with_suffix(".json").write_text(json.dumps({**manifest, "format": 2}), encoding="utf-8")
+    monkeypatch.setenv("M4RAG_CONTEXT_SETS", "caption=a")
+    with pytest.raises(ContextError, match=r"a\.json has the format 2, and this version reads 1\. Install"):
+        shown()
+    assert main(["context", "list", "--dataset", "mini"]) == 0
+    assert "* mini:caption:a  (unusable: " in capsys.readouterr().out

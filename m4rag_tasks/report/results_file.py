@@ -60,7 +60,7 @@ def read_facts(path: Path, folder_name: str) -> tuple[RunFacts, str | None]:
         return unknown, "cannot be read, so the model's arguments and the number of questions are not known"
     if not isinstance(content, dict):
         return unknown, "is not a JSON object, so the model's arguments and the number of questions are not known"
-    config = _mapping(content.get("config"))
+    config = mapping(content.get("config"))
     return RunFacts(
         identity=_identity(content, config, folder_name),
         version=_version(content),
@@ -72,8 +72,8 @@ def read_facts(path: Path, folder_name: str) -> tuple[RunFacts, str | None]:
 def _version(content: Mapping[str, Any]) -> str:
     """lmms-eval's version: of the installed package, as our tasks note it, else what the harness says."""
     # The harness itself knows only git checkouts: "unknown@unknown" for an installed package.
-    for config in _mapping(content.get("configs")).values():
-        noted = _mapping(_mapping(_mapping(config).get("metadata")).get("versions")).get("lmms-eval")
+    for config in mapping(content.get("configs")).values():
+        noted = mapping(mapping(mapping(config).get("metadata")).get("versions")).get("lmms-eval")
         if noted:
             return str(noted)
     return str(content.get("lmms_eval_version") or _UNKNOWN)
@@ -175,10 +175,11 @@ def _limit(config: Mapping[str, Any]) -> str | None:
 def _questions(counts: object) -> dict[str, tuple[int, int]]:
     return {
         task: (count["original"], count["effective"])
-        for task, count in _mapping(counts).items()
+        for task, count in mapping(counts).items()
         if isinstance(count, dict) and all(isinstance(count.get(key), int) for key in ("original", "effective"))
     }
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
