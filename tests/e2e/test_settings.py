@@ -85,7 +85,9 @@ def test_every_record_says_what_it_is(run):
             assert [passage["rank"] for passage in record["passages"]] == (
                 [1, 2, 3, 4, 5] if record["retriever"] else []
             )
-            assert (record["context"] is not None) == (record["setting"] == "oracle")
+            # The context set that is shown, or searched with.
+            kind = next((kind for kind in ("oracle", "caption") if kind in record["setting"]), None)
+            assert record["context"] == (kind and f"mini:{kind}")
             assert record["image"] == "not shown"
             assert record["country"] and record["category"]
             assert line["target"] == str(record["gold"])
