@@ -21,7 +21,7 @@ from tqdm import tqdm
 from m4rag_tasks import cells, datasets
 from m4rag_tasks.errors import GradesError
 from m4rag_tasks.grades import Grade
-from m4rag_tasks.report.results_file import RunFacts, read_facts
+from m4rag_tasks.report.results_file import RunFacts, mapping, read_facts, task_config
 from m4rag_tasks.suite import all_tasks, family_name, language
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
@@ -35,12 +35,13 @@ Place = tuple[str, str, str, str]  # data set, judged setting, variant, language
 
 @dataclass(frozen=True)
 class Judged:
-    """One line of a samples file: where it stands, who judged, and the record."""
+    """One line of a samples file: where it stands, who judged, the record, and the digest of the rows, if noted."""
 
     where: str
     judge: str
     revision: str | None
     record: dict[str, Any]
+    rows: str | None = None
 
     @property
     def place(self) -> Place:
@@ -118,6 +119,8 @@ def _read(path: Path, judge: str | None, revision: str | None) -> Iterator[Judge
         )
     named = judge or facts.identity.name  # type: ignore[union-attr]
     known = revision or (_revision(facts) if facts else None)
+    config = task_config(path.with_name(f"{name['date']}_results.json"), name["task"]) if name else {}
+    rows = mapping(config.get("metadata")).get("rows")
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -125,7 +128,7 @@ def _read(path: Path, judge: str | None, revision: str | None) -> Iterator[Judge
     for number, line in enumerate(lines, start=1):
         if line.strip():
             where = f"{path}:{number}"
-            yield Judged(where, named, known, _record(line, where))
+            yield Judged(where, named, known, _record(line, where), rows)
 
 
 def _revision(facts: RunFacts) -> str | None:
@@ -192,9 +195,15 @@ def _expected(place: Place, judged: Sequence[Judged]) -> list[str]:
             f"{other.where}: the judge saw passages of the retrieval cache {other.record['cache']}, and {setting} on "
             f"{dataset} reads {key} now. Judge the passages of that one, or set M4RAG_CACHE to where the other is."
         )
-    return [
-        cell.record_id(doc) for doc in cell.docs(datasets.without_images(datasets.load_rows(cell.dataset, variety)))
-    ]
+    rows = datasets.load_rows(cell.dataset, variety)
+    digest = datasets.rows_digest(rows, cell.dataset)
+    # The judge knew the right answer: where that was another one, its grades are of another question.
+    if other := next((item for item in judged if item.rows not in (None, digest)), None):
+        raise GradesError(
+            f"{other.where}: the judge was asked about other rows of {dataset} than those that are here now: questions "
+            "or answers changed. Import the grades where those rows are, or judge again."
+        )
+    return [cell.record_id(doc) for doc in cell.docs(datasets.without_images(rows))]
 
 
 def _grade(item: Judged) -> Grade:

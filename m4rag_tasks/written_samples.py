@@ -19,7 +19,7 @@ from typing import Any
 from m4rag_tasks import suite
 from m4rag_tasks.context_checks import Text
 from m4rag_tasks.errors import RunError, UnknownNameError
-from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, mapping, read_facts
+from m4rag_tasks.report.results_file import ModelIdentity, RunFacts, mapping, read_facts, task_config
 from m4rag_tasks.written_text import ends_with_a_mark
 
 RECORD_KEY = "written"
@@ -108,7 +108,7 @@ def _files(path: Path) -> Iterator[SamplesFile]:
         if match and task and task.setting.work == "write":
             results = file.with_name(f"{match['date']}_results.json")
             facts, fault = read_facts(results, file.parent.name)
-            yield SamplesFile(file, task, match["date"], facts, _config(results, task.name), fault)
+            yield SamplesFile(file, task, match["date"], facts, task_config(results, task.name), fault)
         elif path.is_file():
             raise RunError(f"{path} holds no samples of a writing task. They are listed by: m4rag tasks --work write")
 
@@ -131,15 +131,6 @@ def _task(name: str) -> suite.Task | None:
         return suite.resolve(name)[0]
     except UnknownNameError:
         return None
-
-
-def _config(results: Path, task: str) -> Mapping[str, Any]:
-    """What the harness noted of one task; empty where it cannot be read, as `read_facts` has it."""
-    try:
-        content = json.loads(results.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return mapping(mapping(mapping(content).get("configs")).get(task))
 
 
 def _one_origin(files: list[SamplesFile], paths: Sequence[Path]) -> list[SamplesFile]:

@@ -122,6 +122,19 @@ def test_grades_of_two_caches_in_one_task_are_refused(run):
         import_grades([run])
 
 
+def test_grades_about_other_rows_are_refused(run):
+    path = run / "20260101_000000_results.json"
+    told = json.loads(path.read_text())
+    digest = datasets.rows_digest(datasets.load_rows(MINI, suite.language("en")), MINI)
+    for rows in (digest, "0" * 64):
+        told["configs"] = {f"m4rag_mini_judge_{SETTING}_en": {"metadata": {"rows": rows}}}
+        path.write_text(json.dumps(told))
+        if rows == digest:
+            assert len(import_grades([run])[0]) == 600
+    with pytest.raises(GradesError, match=r"_en\.jsonl:1: the judge was asked about other rows of mini"):
+        import_grades([run])
+
+
 def test_what_was_judged_without_its_picture_is_no_grade(run):
     def blank(lines):
         return [{**lines[0], "grade": {**lines[0]["grade"], "image": "blank"}}, *lines[1:]]

@@ -69,6 +69,15 @@ def read_facts(path: Path, folder_name: str) -> tuple[RunFacts, str | None]:
     ), None
 
 
+def task_config(path: Path, task: str) -> Mapping[str, Any]:
+    """What the harness noted of one task in a results file; empty where it cannot be read, as `read_facts` says."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return mapping(mapping(mapping(content).get("configs")).get(task))
+
+
 def _version(content: Mapping[str, Any]) -> str:
     """lmms-eval's version: of the installed package, as our tasks note it, else what the harness says."""
     # The harness itself knows only git checkouts: "unknown@unknown" for an installed package.
