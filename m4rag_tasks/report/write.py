@@ -14,12 +14,13 @@ from pathlib import Path
 from m4rag_tasks.errors import GradesError, RunError
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report import markdown, overview
-from m4rag_tasks.report.data_table import DataTable, as_json, csv_text
+from m4rag_tasks.report.data_table import DataTable, as_json
 from m4rag_tasks.report.examples import pick_examples
 from m4rag_tasks.report.graded import grade
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.pictures import FindImage
 from m4rag_tasks.report.runs import load_runs
+from m4rag_tasks.report.table_files import write_tables
 from m4rag_tasks.report.table_rows import ChangeRow, GapRow, Report, SettingRow
 from m4rag_tasks.report.tables import build_report
 from m4rag_tasks.report.terminal import aligned, encodable, write_text
@@ -73,18 +74,20 @@ def write_report(
     graded = grade(runs, grades, judge, notes)
     examples = pick_examples(runs, find_image, examples_per_model)
     report = build_report(runs, notes, examples, language_names, graded, sizes)
-    folder = Path(out_dir)
     try:
-        write_text(folder / "results.csv", results_csv(report))
-        write_text(folder / "results.json", results_json(report))
-        write_text(folder / "report.md", markdown.render(report))
-        for table in tables_of(report):
-            write_text(folder / "tables" / f"{table.key}.csv", csv_text(table))
-        # The page comes last: where it stands, the rest stands too.
-        write_text(folder / "report.html", render(report))
+        return _write(Path(out_dir), report), report
     except CacheWriteError as error:
         raise RunError(f"The report cannot be written: {error.message} Name another folder.") from error
-    return folder / "report.html", report
+
+
+def _write(folder: Path, report: Report) -> Path:
+    write_text(folder / "results.csv", results_csv(report))
+    write_text(folder / "results.json", results_json(report))
+    write_text(folder / "report.md", markdown.render(report))
+    write_tables(folder / "tables", tables_of(report))
+    # The page comes last: where it stands, the rest stands too.
+    write_text(folder / "report.html", render(report))
+    return folder / "report.html"
 
 
 def text_table(report: Report) -> str:

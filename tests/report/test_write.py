@@ -19,6 +19,22 @@ MMRAG = {"am": [1, 0, 1, 1], "en": [1, 1, 0, 1]}
 FILES = ["report.html", "report.md", "results.csv", "results.json", "tables"]
 
 
+def test_tables_of_an_earlier_report_are_taken_away_and_other_files_stay(tmp_path):
+    runs = make.write_run(tmp_path / "runs", {"norag": {"en": [1, 0], "hi": [1, 1]}, "mmrag": {"en": [0, 1]}})
+    page, _ = write_report([runs], tmp_path / "report", no_image, {})
+    tables = page.parent / "tables"
+    assert (tables / "changes.csv").exists()
+    (tables / "mine.csv").write_text("my notes", encoding="utf-8")
+    before = json.loads((tables / "index.json").read_text(encoding="utf-8"))
+    assert before["changes"] == "Retention and correction"
+    (tmp_path / "outside.csv").write_text("not ours", encoding="utf-8")
+    (tables / "index.json").write_text(json.dumps({**before, "../../outside": "x"}), encoding="utf-8")
+    write_report([make.write_run(tmp_path / "other", {"norag": {"en": [1]}})], page.parent, no_image, {})
+    index = json.loads((tables / "index.json").read_text(encoding="utf-8"))
+    assert {path.stem for path in tables.glob("*.csv")} == {*index, "mine"}
+    assert "changes" not in index and (tmp_path / "outside.csv").exists()
+
+
 def no_image(*_):
     return None
 

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from m4rag_tasks.analysis import holm
 from m4rag_tasks.metrics import Difference
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.compare.differences import Changed, adjusted
@@ -95,16 +96,21 @@ def _languages(found: Sequence[Changed], names: Mapping[str, str]) -> Section:
         for row in sorted(one.by_language.rows, key=lambda row: row.difference.estimate.value)
     )
     charts = tuple(_language_chart(one, names) for one in found if len(one.by_language.rows) > 1)
-    resources = tuple(
-        Row((one.pair.title, name, *_figures(difference, None)))
-        for one in found
-        for name, difference in one.by_language.resources.items()
-    )
+    resources = tuple(row for one in found for row in _resources(one))
     tables = [DataTable("compared_by_language", "By language variety", columns, rows)]
     if resources:
         heads = (_TITLE, Column("resource", "Resource class"), DIFFERENCE, *_TESTS)
         tables.append(DataTable("compared_by_resource", "By resource class, mean over its varieties", heads, resources))
-    return Section("languages", "Languages", f"{_PAIRED} one pair of runs.", charts, tuple(tables))
+    return Section(
+        "languages", "Languages", f"{_PAIRED} one pair of runs, varieties and classes apart.", charts, tuple(tables)
+    )
+
+
+def _resources(one: Changed) -> Iterator[Row]:
+    classes = one.by_language.resources
+    tests = holm([difference.p_value for difference in classes.values()])
+    for (name, difference), p in zip(classes.items(), tests, strict=True):
+        yield Row((one.pair.title, name, *_figures(difference, p)))
 
 
 def _language_chart(one: Changed, names: Mapping[str, str]) -> Chart:

@@ -15,6 +15,7 @@ from m4rag_tasks.report.html import render_sections
 from m4rag_tasks.report.markdown import body
 from m4rag_tasks.report.runs import Run, load_runs
 from m4rag_tasks.report.sections import Section
+from m4rag_tasks.report.table_files import write_tables
 from m4rag_tasks.report.terminal import aligned, encodable, write_text
 from retrieval_cache.records import CacheWriteError
 
@@ -80,8 +81,7 @@ def _write(
     languages = {row.language for one in found for row in one.by_language.rows}
     varieties = sorted(((code, names.get(code, code)) for code in languages), key=lambda pair: pair[1].casefold())
     try:
-        for table in (table for section in shown for table in section.tables):
-            write_text(folder / "tables" / f"{table.key}.csv", data_table.csv_text(table))
+        write_tables(folder / "tables", [table for section in shown for table in section.tables])
         write_text(folder / "compare.md", _markdown(who, shown, notes))
         write_text(folder / "compare.json", _json(who, shown, notes))
         write_text(folder / "compare.html", render_sections(_TITLE, who, notes, shown, varieties))

@@ -119,7 +119,10 @@ def _chart(one: _Effect) -> Chart:
         Mark.of(point.size.total, point.gain.estimate, "rag", f"{point.model}: {shown(_POINTS, point.gain.estimate)}")
         for point in one.effect.points
     )
-    text = f"{one.dataset}, {one.title}: gain by model size; the line with its 95 % band where it could be fitted."
+    text = (
+        f"{one.dataset}, {one.title}: gain by model size; the line with its 95 % band where it could be fitted. Grey "
+        "up to an edge: the band reaches beyond it."
+    )
     label = f"{text} {'; '.join(mark.tip for mark in marks)}"
     across = "Parameters, 10⁹"
     return Chart("trend", label, text, "Gain, points", marks, across, rule=0.0, log=True, line=one.effect.line)
