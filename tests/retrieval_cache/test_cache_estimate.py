@@ -10,6 +10,7 @@ import pytest
 from retrieval_cache import BuildSpec, DoesNotFit, Query, build_cache, default_spec, estimate, estimate_build
 from retrieval_cache import build as build_module
 from retrieval_cache.dense.needs import of_lists
+from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.estimate import Needs, available_memory, duration, gigabytes, refuse_what_cannot_fit
 from retrieval_cache.retrievers import make_retriever
 from retrieval_cache.store.passages import PassageTable
@@ -72,6 +73,24 @@ def test_memory_that_is_too_small_is_refused(large, monkeypatch):
         build_cache(large.spec("pixel"), large.queries, large.root)
 
 
+def test_what_cannot_fit_is_refused_before_the_model_is_loaded(large, monkeypatch):
+    monkeypatch.setattr(estimate, "available_memory", lambda: 1000)
+    monkeypatch.setattr(PixelEncoder, "encode_passages", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(DoesNotFit):
+        build_cache(large.spec("pixel"), large.queries, large.root)
+
+
+def test_nothing_is_estimated_where_nothing_is_left_to_make(large, monkeypatch):
+    lines: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "write_hits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            build_cache(large.spec("pixel"), large.queries, large.root)
+    monkeypatch.setattr(estimate, "available_memory", lambda: 1000)
+    build_cache(large.spec("pixel"), large.queries, large.root, lines.append)
+    assert not any("takes" in line for line in lines)
+
+
 def test_small_corpora_are_built_without_an_estimate(world):
     lines: list[str] = []
     build_cache(
@@ -83,9 +102,9 @@ def test_small_corpora_are_built_without_an_estimate(world):
 def test_what_is_there_already_is_not_asked_for_again(tmp_path, monkeypatch):
     (tmp_path / "part").write_bytes(b"x" * 600)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 500))
-    refuse_what_cannot_fit("it", Needs(1000, 0, 0), tmp_path)
+    refuse_what_cannot_fit("it", Needs(1000, 0, float), tmp_path)
     with pytest.raises(DoesNotFit, match="it needs"):
-        refuse_what_cannot_fit("it", Needs(1200, 0, 0), tmp_path)
+        refuse_what_cannot_fit("it", Needs(1200, 0, float), tmp_path)
 
 
 def test_lists_name_what_needs_less():
