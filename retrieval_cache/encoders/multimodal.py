@@ -23,7 +23,7 @@ import numpy as np
 
 from retrieval_cache.encoders.adapter import Adapter
 from retrieval_cache.encoders.batches import make_batches
-from retrieval_cache.encoders.pictures import read_pictures
+from retrieval_cache.encoders.pictures import ReadPictures, lost_worker, read_here, read_pictures
 from retrieval_cache.encoders.weights import ModelError
 from retrieval_cache.images import image_size, is_remote, query_image, resolve_image
 from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
@@ -97,9 +97,22 @@ class MultimodalEncoder:
 
     def encode(self, items: Sequence[Item]) -> np.ndarray:
         """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
-        vectors = np.empty((len(items), self.dim), np.float32)
         batches = self.batches(items)[1]
-        pictures = self._pictures([items[number] for batch in batches for number in batch])
+        try:
+            return self._encode(items, batches, read_pictures)
+        except RuntimeError as error:
+            if not lost_worker(error):
+                raise
+        warnings.warn(
+            f"{self.name}: a process that reads pictures was killed, perhaps because memory ran out; the pictures of "
+            f"{len(items)} items are read one after the other.",
+            stacklevel=2,
+        )
+        return self._encode(items, batches, read_here)
+
+    def _encode(self, items: Sequence[Item], batches: Sequence[Sequence[int]], read: ReadPictures) -> np.ndarray:
+        vectors = np.empty((len(items), self.dim), np.float32)
+        pictures = _pictures([items[number] for batch in batches for number in batch], read)
         for batch in batches:
             chosen = [items[number] for number in batch]
             vectors[batch] = self._embed(chosen, [next(pictures) for item in chosen if item.image])
@@ -124,14 +137,6 @@ class MultimodalEncoder:
             )
         return [min(count, limit) for count in tokens]
 
-    def _pictures(self, items: Sequence[Item]) -> Iterator[Image.Image]:
-        """The pictures of those items that have one, in their order, read ahead of the model."""
-        with_one = [item for item in items if item.image is not None]
-        for item, picture in zip(with_one, read_pictures([item.image for item in with_one]), strict=True):
-            if isinstance(picture, CorpusError):
-                raise _of(item, picture) from picture
-            yield picture
-
     def _embed(self, items: Sequence[Item], pictures: Sequence[Image.Image]) -> np.ndarray:
         """One batch; halves of it if it does not fit into memory. Either all items have a picture or none has."""
         try:
@@ -147,6 +152,15 @@ class MultimodalEncoder:
                 ) from error
         half = len(items) // 2
         return np.concatenate([self._embed(items[part], pictures[part]) for part in (slice(half), slice(half, None))])
+
+
+def _pictures(items: Sequence[Item], read: ReadPictures) -> Iterator[Image.Image]:
+    """The pictures of those items that have one, in their order, read ahead of the model."""
+    with_one = [item for item in items if item.image is not None]
+    for item, picture in zip(with_one, read([item.image for item in with_one]), strict=True):
+        if isinstance(picture, CorpusError):
+            raise _of(item, picture) from picture
+        yield picture
 
 
 def _sized(item: Item) -> tuple[int, int] | None:

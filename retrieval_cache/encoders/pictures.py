@@ -7,7 +7,7 @@ they decoded through a pipe, not through shared memory, of which containers have
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORTH_WORKERS = 32
 """Pictures of a call from which on workers are started: that takes as long as reading some ten of them."""
+
+ReadPictures = Callable[[Sequence[Path]], Iterator["Image.Image | CorpusError"]]
 
 _MOST_WORKERS = 8
 _AHEAD = 4  # pictures that a worker has ready at most
@@ -35,7 +37,7 @@ def read_pictures(paths: Sequence[Path]) -> Iterator[Image.Image | CorpusError]:
     workers = min(cores() - 1, _MOST_WORKERS)
     # A forked worker needs nothing sent to it, and does not run the caller's program again.
     if len(paths) < WORTH_WORKERS or workers < 1 or "fork" not in multiprocessing.get_all_start_methods():
-        yield from map(_read, paths)
+        yield from read_here(paths)
         return
     yield from DataLoader(
         _Pictures(paths),
@@ -45,6 +47,16 @@ def read_pictures(paths: Sequence[Path]) -> Iterator[Image.Image | CorpusError]:
         prefetch_factor=_AHEAD,
         multiprocessing_context="fork",
     )
+
+
+def read_here(paths: Sequence[Path]) -> Iterator[Image.Image | CorpusError]:
+    """`read_pictures` without workers."""
+    yield from map(_read, paths)
+
+
+def lost_worker(error: RuntimeError) -> bool:
+    """Whether an error is torch's for a worker that died; it comes by a signal, so wherever the program is."""
+    return str(error).startswith("DataLoader worker")
 
 
 class _Pictures:

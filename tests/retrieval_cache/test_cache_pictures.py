@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageChops
 
+from retrieval_cache import Query, default_spec
+
 from retrieval_cache.encoders import pictures
+from retrieval_cache.encoders.multimodal import MultimodalEncoder
 from retrieval_cache.encoders.pictures import WORTH_WORKERS, read_pictures
 from retrieval_cache.images import read_rgb
 from retrieval_cache.records import CorpusError
@@ -57,3 +65,43 @@ def test_few_pictures_start_no_worker(paths, monkeypatch):
     found = read_pictures(paths[:3])
     next(found)
     assert not multiprocessing.active_children()
+
+
+class Colours:
+    """An adapter whose vectors are the mean colours; it kills a worker before its first batch if asked to."""
+
+    device, dim, limit = "cpu", 3, 10
+
+    def __init__(self, killing: bool) -> None:
+        self.killing = killing
+
+    def query(self, text, pictured):
+        return text
+
+    def tokens(self, texts, sizes):
+        return [1] * len(texts)
+
+    def embed(self, texts, images, asked):
+        if self.killing:
+            self.killing = False
+            worker = multiprocessing.active_children()[0]
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join(10)
+        return torch.tensor(np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images]))
+
+
+def test_a_killed_worker_costs_its_call_and_no_more(tmp_path, draw, monkeypatch):
+    monkeypatch.setattr(pictures, "cores", lambda: 3)
+    asked = []
+    for number in range(100):
+        path = draw(tmp_path / f"{number}.png", number)
+        asked.append(Query(f"q{number}", "x", path.name, path))
+
+    def encoded(killing):
+        adapter = Colours(killing)
+        return MultimodalEncoder(SimpleNamespace(name="colours", params=default_spec("b3").params), adapter, 64)
+
+    whole = encoded(False).encode_queries(asked)
+    with pytest.warns(UserWarning, match="a process that reads pictures was killed"):
+        found = encoded(True).encode_queries(asked)
+    assert np.array_equal(found, whole)
