@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,6 @@ import torch
 from PIL import Image, ImageChops
 
 from retrieval_cache import Query, default_spec
-
 from retrieval_cache.encoders import pictures
 from retrieval_cache.encoders.multimodal import MultimodalEncoder
 from retrieval_cache.encoders.pictures import WORTH_WORKERS, read_pictures
@@ -84,9 +84,8 @@ class Colours:
     def embed(self, texts, images, asked):
         if self.killing:
             self.killing = False
-            worker = multiprocessing.active_children()[0]
-            os.kill(worker.pid, signal.SIGKILL)
-            worker.join(10)
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            time.sleep(30)  # not join(), which would take the news of its death from torch
         return torch.tensor(np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images]))
 
 
