@@ -17,6 +17,7 @@ from typing import Any
 
 from retrieval_cache.checks import checked_queries, count_unmatched, refuse_empty
 from retrieval_cache.chunking.chunker import Chunker, batches, chunker_libraries
+from retrieval_cache.chunking.tokenizers import load_tokenizer
 from retrieval_cache.corpus.articles import ArticleReader, check_broken, read_articles
 from retrieval_cache.corpus.files import open_corpus
 from retrieval_cache.corpus.known import known_corpus_sha256
@@ -197,7 +198,7 @@ class Build:
 
     def _cut(self, reader: ArticleReader, sha: str) -> Iterator[Passage]:
         """The passages of a corpus, whose bytes must be those that the sha256 was computed from."""
-        chunker = Chunker(self.spec.chunker)
+        chunker = Chunker(self.spec.chunker, load_tokenizer(self.spec.chunker.tokenizer, self.resources.model))
         articles = reader.with_bar("cutting articles")
         for passages in ordered_map(chunker.cut, batches(articles)):
             yield from passages

@@ -144,7 +144,8 @@ def _add_what_is_built(action: argparse.ArgumentParser) -> None:
     action.add_argument("--max-tokens", type=int, metavar="N", help="tokens per passage at most (default: 256)")
     action.add_argument("--overlap", type=int, metavar="N", help="tokens that neighbours share at most (default: 50)")
     action.add_argument(
-        "--tokenizer", help="what counts the tokens: xlm-roberta or hf:<id>@<revision> (default: the retriever's)"
+        "--tokenizer",
+        help="what counts the tokens: xlm-roberta or hf:<id>@<revision> (default: the retriever's own)",
     )
 
 

@@ -100,6 +100,7 @@ def _jobs(options: argparse.Namespace) -> tuple[list[Job], dict[str, list[str]]]
 def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Namespace) -> BuildSpec:
     """What to build, after a look at all that is needed. Raises `M4ragError` or `CacheError`."""
     from m4rag_tasks import contexts, datasets, retrieval
+    from retrieval_cache.chunking.tokenizers import tokenizer_libraries
 
     spec = retrieval.build_spec(
         dataset,
@@ -111,6 +112,7 @@ def _spec(dataset: suite.Dataset, setting: suite.Setting, options: argparse.Name
         max_broken=options.max_broken,
     )
     spec = replace(spec, retriever=chosen_retriever(spec.retriever, options))
+    tokenizer_libraries(spec.chunker.tokenizer)  # CacheError where it cannot be had
     _refuse_another_corpus(dataset, spec.corpus)
     if setting.query in ("oracle", "caption"):
         contexts.check(dataset, setting.query)
@@ -127,7 +129,7 @@ def _chunker(dataset: suite.Dataset, setting: suite.Setting, options: argparse.N
     given = {name: getattr(options, name) for name in ("max_tokens", "overlap", "tokenizer")}
     chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        return default_chunker(options.retriever or str(dataset.retriever(setting)), **chosen)
+        return default_chunker(options.retriever or str(dataset.retriever(setting)), resources(options).model, **chosen)
     except ValueError as error:
         raise DataError(f"{error}. These are --max-tokens, --overlap and --tokenizer.") from error
 

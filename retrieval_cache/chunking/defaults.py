@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from retrieval_cache.chunking.tokenizers import check_tokenizer_name
+from retrieval_cache.chunking.tokenizers import check_tokenizer_name, tokenizer_of
 from retrieval_cache.records import ChunkerSpec
 
 # Retrievers with a tokenizer of their own. All others get XLM-R's, which is that of
@@ -18,11 +19,15 @@ _BY_RETRIEVER = {
 }
 
 
-def default_chunker(retriever: str, **chosen: Any) -> ChunkerSpec:
+def default_chunker(retriever: str, model: Path | None = None, **chosen: Any) -> ChunkerSpec:
     """The spec by which passages for a retriever are cut; `chosen` overrides single values.
 
+    A retriever with a tokenizer of its own takes that in the folder `model`, where its weights are from one.
     Raises ValueError for values that cannot be.
     """
-    spec = replace(_BY_RETRIEVER.get(retriever, ChunkerSpec()), **chosen)
+    spec = _BY_RETRIEVER.get(retriever, ChunkerSpec())
+    if model is not None and retriever in _BY_RETRIEVER and (own := tokenizer_of(model)):
+        spec = replace(spec, tokenizer=own)
+    spec = replace(spec, **chosen)
     check_tokenizer_name(spec.tokenizer)
     return spec

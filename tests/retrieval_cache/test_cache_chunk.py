@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shutil
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,6 +191,21 @@ def test_each_retriever_has_its_way_to_cut():
     assert default_chunker("mme5", tokenizer="xlm-roberta", overlap=0) == ChunkerSpec(250, 0)
     with pytest.raises(ValueError, match="unknown tokenizer 'words'"):
         default_chunker("bm25", tokenizer="words")
+
+
+def test_a_model_in_a_folder_brings_its_tokenizer(named, word_pieces, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(word_pieces / "some" / "words", model / "base")
+    spec = default_chunker("b3", model)
+    digest = hashlib.sha256((model / "base" / "tokenizer.json").read_bytes()).hexdigest()
+    assert spec == ChunkerSpec(256, 50, f"sha256:{digest}")
+    assert chunker_libraries(spec) == chunker_libraries(ChunkerSpec(tokenizer=named))
+    texts = ["What is this dish called?"]
+    assert load_tokenizer(spec.tokenizer, model).counts(texts) == load_tokenizer(named).counts(texts)
+    with pytest.raises(CacheError, match=r"lies with a model, and it is not in .*--model"):
+        load_tokenizer(spec.tokenizer)
+    assert default_chunker("b3", tmp_path) == default_chunker("b3")
+    assert default_chunker("bm25", model) == ChunkerSpec()
 
 
 def test_tokenizers_that_cannot_be_had_say_what_to_do(named, word_pieces, monkeypatch):
