@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Row, apart, save
-from retrieval_cache.dense.shards import SHARD_ROWS, Shards, write_shard
+from retrieval_cache.dense.shards import SHARD_ROWS, Shards, pack, write_shard
 
 PASSAGES = 1_000_000
 QUERIES = {384: 2048, 1024: 1024}
@@ -97,7 +97,7 @@ def write(folder: str, dim: int, passages: int, queries: int) -> dict[str, Any]:
     originals = np.lib.format.open_memmap(path / "passages.npy", "w+", np.float32, (passages, dim))
     for number, block in enumerate(drawn(dim, passages, seed=1)):
         originals[number * SHARD_ROWS :][: len(block)] = block
-        write_shard(path / f"embeddings-{number:05d}.npy", block)
+        write_shard(path / f"embeddings-{number:05d}.npy", pack(block))
     originals.flush()
     np.save(path / "queries.npy", np.concatenate(list(drawn(dim, queries, seed=2))))
     return {}

@@ -125,7 +125,7 @@ def searching(dim: int, passages: int, queries: int) -> dict[str, float]:
         for number, start in enumerate(range(0, passages, shards.SHARD_ROWS)):
             rows = min(shards.SHARD_ROWS, passages - start)
             vectors = random.standard_normal((rows, dim), np.float32)
-            shards.write_shard(Path(folder) / f"embeddings-{number:05d}.npy", vectors)
+            shards.write_shard(Path(folder) / f"embeddings-{number:05d}.npy", shards.pack(vectors))
         asked = random.standard_normal((queries, dim), np.float32)
         opened = shards.Shards(Path(folder), dim)
         return {"seconds": _median(lambda: exact_search(opened, asked, K), 3)}

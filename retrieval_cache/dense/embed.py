@@ -54,7 +54,7 @@ class EmbeddingShard:
         packed[left] = shards.pack(
             _encode_passages(self.encoder, [passages[number] for number in left], self.image_root, advance)
         )
-        shards.write_packed(self.path, packed)
+        shards.write_shard(self.path, packed)
 
 
 def embedding_shards(

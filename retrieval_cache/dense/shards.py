@@ -110,12 +110,7 @@ class Shards:
         return buffer[:filled]
 
 
-def write_shard(path: Path, vectors: np.ndarray) -> None:
-    """Write vectors [rows, dim], finite, rounded as `pack` does."""
-    write_packed(path, pack(vectors))
-
-
-def write_packed(path: Path, packed: np.ndarray) -> None:
+def write_shard(path: Path, packed: np.ndarray) -> None:
     """Write what `pack` gave."""
     with atomic_file(path) as file:
         np.save(file, packed, allow_pickle=False)

@@ -8,30 +8,15 @@ differing terms share a hash with a probability of about 4e-24.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 
-from retrieval_cache.sparse.analyser import GRAM
 from retrieval_cache.sparse.compiled import compiled
 
 _POINT_BITS = 21
 _ODD = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
-
-
-def term_hashes(terms: Iterable[str]) -> np.ndarray:
-    """The hashes of terms as `analyser.terms` writes them: uint64 [n, 2]."""
-    terms = list(terms)
-    found = np.empty((len(terms), 2), np.uint64)
-    kinds: dict[str, list[int]] = {"gram": [], "pair": [], "word": []}
-    for i, term in enumerate(terms):
-        kinds["gram" if term[0] == "#" else "pair" if " " in term else "word"].append(i)
-    found[kinds["gram"]] = gram_hashes(code_points("".join(terms[i][1:] for i in kinds["gram"])).reshape(-1, GRAM))
-    pairs = [terms[i].split(" ") for i in kinds["pair"]]
-    found[kinds["pair"]] = pair_hashes(word_hashes([a for a, _ in pairs]), word_hashes([b for _, b in pairs]))
-    found[kinds["word"]] = word_hashes([terms[i] for i in kinds["word"]])
-    return found
 
 
 def word_hashes(words: Sequence[str]) -> np.ndarray:

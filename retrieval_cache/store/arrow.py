@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +23,6 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
             writer.write_batch(batch)
             rows += batch.num_rows
     return rows
-
-
-def write_table(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write columns (Arrow or NumPy arrays of one length) as one Arrow IPC file."""
-    batch = pa.record_batch({name: pa.array(values) for name, values in columns.items()})
-    write_batches(path, batch.schema, [batch])
 
 
 def read_table(path: Path) -> pa.Table:

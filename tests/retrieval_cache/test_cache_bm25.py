@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,9 +16,9 @@ from rank_bm25 import BM25Okapi
 
 from retrieval_cache.records import CacheCorrupt, CorpusError, Passage, Query
 from retrieval_cache.sparse import bm25, layout, merge, runs, workers
-from retrieval_cache.sparse.analyser import terms, word_forms
+from retrieval_cache.sparse.analyser import GRAM, terms, word_forms
 from retrieval_cache.sparse.bm25 import Bm25Index
-from retrieval_cache.sparse.hashing import term_hashes
+from retrieval_cache.sparse.hashing import code_points, gram_hashes, pair_hashes, word_hashes
 from retrieval_cache.sparse.reference import ReferenceIndex
 from retrieval_cache.specs import default_spec
 from retrieval_cache.store.passages import PassageTable, write_passages
@@ -64,6 +65,20 @@ words = st.sampled_from(["the", "cat", "dog", "ab", "cd", "我喜欢北京", "�
 pieces = st.one_of(words, st.sampled_from([" ", "\n", "\x0c", "…", "\u2028", "\r\n", "́"]), st.text(max_size=3))
 texts_of_all_kinds = st.lists(pieces, max_size=12).map(" ".join) | st.lists(pieces, max_size=12).map("".join)
 made = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def term_hashes(terms: Iterable[str]) -> np.ndarray:
+    """The hashes of terms as `analyser.terms` writes them: uint64 [n, 2]."""
+    terms = list(terms)
+    found = np.empty((len(terms), 2), np.uint64)
+    kinds: dict[str, list[int]] = {"gram": [], "pair": [], "word": []}
+    for i, term in enumerate(terms):
+        kinds["gram" if term[0] == "#" else "pair" if " " in term else "word"].append(i)
+    found[kinds["gram"]] = gram_hashes(code_points("".join(terms[i][1:] for i in kinds["gram"])).reshape(-1, GRAM))
+    pairs = [terms[i].split(" ") for i in kinds["pair"]]
+    found[kinds["pair"]] = pair_hashes(word_hashes([a for a, _ in pairs]), word_hashes([b for _, b in pairs]))
+    found[kinds["word"]] = word_hashes([terms[i] for i in kinds["word"]])
+    return found
 
 
 @made

@@ -95,7 +95,9 @@ def test_near_ties_are_ordered_by_their_exact_scores(tmp_path_factory, seed, k, 
     asked = random.normal(size=(4, 48)).astype(np.float32)
     folder = tmp_path_factory.mktemp("dense")
     for number in range(4):
-        shards.write_shard(folder / f"embeddings-0000{number}.npy", vectors[30 * number : 30 * number + 30])
+        shards.write_shard(
+            folder / f"embeddings-0000{number}.npy", shards.pack(vectors[30 * number : 30 * number + 30])
+        )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "BLOCK_BYTES", 50 * 48 * 4)
         rows, scores = exact.exact_search(shards.Shards(folder, 48), asked, k)
@@ -150,8 +152,9 @@ def test_torch_is_not_imported_without_a_gpu(tmp_path):
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
         "from retrieval_cache import device; from retrieval_cache.dense import exact\n"
-        "from retrieval_cache.dense.shards import Shards, write_shard\n"
-        "device._DRIVERS = (); folder = Path(sys.argv[1]); write_shard(folder / 'embeddings-00000.npy', np.eye(3))\n"
+        "from retrieval_cache.dense.shards import Shards, pack, write_shard\n"
+        "device._DRIVERS = (); folder = Path(sys.argv[1])\n"
+        "write_shard(folder / 'embeddings-00000.npy', pack(np.eye(3)))\n"
         "exact.exact_search(Shards(folder, 3), np.eye(3, dtype=np.float32), 2, device.best_device())\n"
         "print('torch' in sys.modules)"
     )
@@ -211,7 +214,7 @@ def test_small_integers_are_kept_exactly():
 
 
 def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
-    shards.write_shard(tmp_path / "embeddings-00000.npy", np.eye(6))
+    shards.write_shard(tmp_path / "embeddings-00000.npy", shards.pack(np.eye(6)))
     opened = shards.Shards(tmp_path, 6)
     path = tmp_path / "embeddings-00000.npy"
     path.write_bytes(path.read_bytes()[:-4])
@@ -222,7 +225,7 @@ def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
 def test_blocks_and_rows_are_read_as_written(tmp_path):
     vectors = np.arange(44, dtype=np.float32).reshape(11, 4)
     for number, start in enumerate(range(0, 11, 3)):
-        shards.write_shard(tmp_path / f"embeddings-0000{number}.npy", vectors[start : start + 3])
+        shards.write_shard(tmp_path / f"embeddings-0000{number}.npy", shards.pack(vectors[start : start + 3]))
     opened = shards.Shards(tmp_path, 4)
     assert len(opened) == 11
     for max_rows, firsts in ((1, [0, 3, 6, 9]), (6, [0, 6]), (8, [0, 6]), (100, [0])):

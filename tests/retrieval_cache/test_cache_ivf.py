@@ -9,7 +9,7 @@ import pytest
 
 from retrieval_cache import CacheCorrupt, default_spec, find_cache, verify
 from retrieval_cache.dense import exact, ivf
-from retrieval_cache.dense.shards import Shards, write_shard
+from retrieval_cache.dense.shards import Shards, pack, write_shard
 
 PARAMS = {"nlist": 16, "nprobe": 3, "quantizer": "SQ8", "seed": 3}
 
@@ -25,7 +25,7 @@ def clustered(count, dim=24, seed=0):
 def shards(tmp_path):
     vectors = clustered(3000)
     for number in range(3):
-        write_shard(tmp_path / f"embeddings-0000{number}.npy", vectors[1000 * number : 1000 * number + 1000])
+        write_shard(tmp_path / f"embeddings-0000{number}.npy", pack(vectors[1000 * number : 1000 * number + 1000]))
     return Shards(tmp_path, 24)
 
 
