@@ -13,6 +13,7 @@ however often it is stopped.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class MultimodalEncoder:
     def __init__(self, spec: RetrieverSpec, adapter: Adapter, batch_tokens: int | None = None) -> None:
         self.name, self._params, self._adapter = spec.name, spec.params, adapter
         self.passage_images = bool(spec.params["passage_images"])
+        # Positions of the smallest batch that the device could not hold, by whether it had pictures.
+        self._too_large = {True: math.inf, False: math.inf}
         self._batch_tokens = batch_tokens or _LIMITS.get(adapter.device.partition(":")[0], _LIMITS["cuda"])
 
     @property
@@ -97,9 +100,9 @@ class MultimodalEncoder:
 
     def encode(self, items: Sequence[Item]) -> np.ndarray:
         """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
-        batches = self.batches(items)[1]
+        tokens, batches = self.batches(items)
         try:
-            return self._encode(items, batches, read_pictures)
+            return self._encode(items, tokens, batches, read_pictures)
         except RuntimeError as error:
             if not lost_worker(error):
                 raise
@@ -108,14 +111,17 @@ class MultimodalEncoder:
             f"{len(items)} items are read one after the other.",
             stacklevel=2,
         )
-        return self._encode(items, batches, read_here)
+        return self._encode(items, tokens, batches, read_here)
 
-    def _encode(self, items: Sequence[Item], batches: Sequence[Sequence[int]], read: ReadPictures) -> np.ndarray:
+    def _encode(
+        self, items: Sequence[Item], tokens: Sequence[int], batches: Sequence[Sequence[int]], read: ReadPictures
+    ) -> np.ndarray:
         vectors = np.empty((len(items), self.dim), np.float32)
         pictures = _pictures([items[number] for batch in batches for number in batch], read)
         for batch in batches:
             chosen = [items[number] for number in batch]
-            vectors[batch] = self._embed(chosen, [next(pictures) for item in chosen if item.image])
+            longest = max(tokens[number] for number in batch)
+            vectors[batch] = self._embed(chosen, [next(pictures) for item in chosen if item.image], longest)
         return vectors
 
     def batches(self, items: Sequence[Item]) -> tuple[list[int], list[list[int]]]:
@@ -137,21 +143,28 @@ class MultimodalEncoder:
             )
         return [min(count, limit) for count in tokens]
 
-    def _embed(self, items: Sequence[Item], pictures: Sequence[Image.Image]) -> np.ndarray:
-        """One batch; halves of it if it does not fit into memory. Either all items have a picture or none has."""
-        try:
-            texts = [item.text for item in items]
-            return self._adapter.embed(texts, pictures or None, items[0].asked).numpy(force=True)
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            if len(items) == 1:
-                raise ModelError(
-                    f"{self.name}: {items[0].owner} alone does not fit into the memory of {self._adapter.device}.",
-                    "Use a device with more memory, or a smaller model.",
-                ) from error
+    def _embed(self, items: Sequence[Item], pictures: Sequence[Image.Image], longest: int) -> np.ndarray:
+        """One batch; halves of it if it does not fit into memory. Either all items have a picture or none has.
+
+        What did not fit once is not tried again: later batches of that size, in positions, are halved at once.
+        """
+        pictured, size = bool(pictures), len(items) * longest
+        if len(items) == 1 or size < self._too_large[pictured]:
+            try:
+                texts = [item.text for item in items]
+                return self._adapter.embed(texts, pictures or None, items[0].asked).numpy(force=True)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if len(items) == 1:
+                    raise ModelError(
+                        f"{self.name}: {items[0].owner} alone does not fit into the memory of {self._adapter.device}.",
+                        "Use a device with more memory, or a smaller model.",
+                    ) from error
+            self._too_large[pictured] = size
         half = len(items) // 2
-        return np.concatenate([self._embed(items[part], pictures[part]) for part in (slice(half), slice(half, None))])
+        parts = (slice(half), slice(half, None))
+        return np.concatenate([self._embed(items[part], pictures[part], longest) for part in parts])
 
 
 def _pictures(items: Sequence[Item], read: ReadPictures) -> Iterator[Image.Image]:

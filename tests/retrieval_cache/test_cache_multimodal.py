@@ -457,6 +457,16 @@ def test_a_batch_that_does_not_fit_is_split(tiny, items):
         MultimodalEncoder(default_spec("mme5"), Narrow(tiny.adapters["mme5"], holds=0)).encode_queries(queries)
 
 
+def test_what_did_not_fit_is_not_tried_again(tiny):
+    narrow = Narrow(tiny.adapters["mme5"], holds=2)
+    embed = MultimodalEncoder(default_spec("mme5"), narrow)
+    queries = [Query(f"q{number}", f"word {number}") for number in range(8)]
+    first = embed.encode_queries(queries)
+    assert narrow.tried == [8, 4, 2, 2, 2, 2]
+    assert embed.encode_queries(queries).tobytes() == first.tobytes()
+    assert narrow.tried[6:] == [2, 2, 2, 2]
+
+
 def test_other_errors_of_the_model_are_not_taken_for_lack_of_memory(tiny):
     class Broken(Narrow):
         def embed(self, texts, images, asked):
