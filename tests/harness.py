@@ -14,9 +14,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 OWN_TEMPLATES = REPOSITORY / "templates"
 
 
-def run_m4rag(*arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_m4rag(
+    *arguments: str, check: bool = True, launcher: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The `m4rag` command in a process of its own."""
-    return _run([sys.executable, "-m", "m4rag_tasks.cli", *arguments], environment, check)
+    return _run([sys.executable, *launcher, "-m", "m4rag_tasks.cli", *arguments], environment, check)
 
 
 def run_lmms_eval(

@@ -20,10 +20,20 @@ pytestmark = pytest.mark.e2e
 TASK = "m4rag_mini_mmrag_am"
 
 
+def asked(retriever: str, model: Path) -> tuple[str, ...]:
+    what = ("--dataset", "mini", "--setting", "mmrag", "--retriever", retriever, "--model", str(model))
+    return ("cache", "build", *what)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """What a build made, without what only helps builds."""
+    found = {path.relative_to(root): path for path in root.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items() if not name.parts[0].startswith(".")}
+
+
 def built(folder: Path, retriever: str, model: Path) -> CacheEntry:
     """The cache that the command makes of mini's questions and pictures with a model of ours."""
-    asked = ("--dataset", "mini", "--setting", "mmrag", "--retriever", retriever, "--model", str(model))
-    done = run_m4rag("cache", "build", *asked, M4RAG_CACHE=str(folder / "cache"))
+    done = run_m4rag(*asked(retriever, model), M4RAG_CACHE=str(folder / "cache"))
     assert "mini mmrag: 540 queries" in done.stdout, done.stderr[-2000:]
     (entry,) = list_caches(folder / "cache")
     made_by = entry.manifest.retriever
@@ -46,6 +56,10 @@ def test_mme5_from_weights_to_results(tmp_path):
         assert sample["accuracy"]["cache"] == entry.manifest.key
         assert len(sample["accuracy"]["passages"]) == suite.TOP_K
     assert results(tmp_path / "out")["configs"][TASK]["metadata"]["retriever"] == "mme5"
+    # Two processes share the work, and it ends in the same bytes.
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node", "2")
+    run_m4rag(*asked("mme5", tmp_path / "model"), launcher=torchrun, M4RAG_CACHE=str(tmp_path / "two"))
+    assert files(tmp_path / "two") == files(tmp_path / "cache")
 
 
 def test_b3_from_weights_to_what_tasks_read(tmp_path, monkeypatch):
