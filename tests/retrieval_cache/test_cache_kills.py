@@ -24,6 +24,8 @@ MOMENTS = 20
 SERVER = """
 import json, os, sys, traceback
 from pathlib import Path
+from tqdm import tqdm
+tqdm.monitor_interval = 0  # its thread may hold a lock when a child is forked, which then waits for ever
 from retrieval_cache import BuildSpec, Query, Shard, build_cache, build_shard, default_spec, retrievers
 from retrieval_cache.dense import index, shards
 from retrieval_cache.encoders import pixel
