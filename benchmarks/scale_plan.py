@@ -249,8 +249,8 @@ batches whoever makes it. On CPU that is tested (two processes; Ray on two nodes
 
 ## Measured
 
-On {machine}, where {load:.1f} processes wanted a core as measuring began (more than there are cores: the figures are
-too low). Nothing here was run on a GPU.
+On {machine}, where {load:.1f} processes wanted a core as measuring began (where these are more than
+the cores, the figures are too low). Nothing here was run on a GPU.
 
 {measured}
 
