@@ -2,6 +2,8 @@
 
 `embeddings-00000.npy`, …: int16 [rows, dim + 1] each, SHARD_ROWS rows and in the
 last the rest, written atomically, so a killed build loses one shard at most.
+After the array come the sha256 of all before it (32 bytes), by which a build
+that goes on knows which shards are still as they were written.
 The last column is the exponent e of a row, the others times 2^e are its vector
 (block floating point). In the two bytes that float16 takes for a number this
 errs by at most 2⁻¹⁵ of the vector's largest number: float16 has eleven bits of
@@ -18,6 +20,10 @@ the whole index as resident.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import tokenize
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +36,7 @@ from retrieval_cache.records import CacheCorrupt, CacheIncomplete
 
 SHARD_ROWS = 4096
 PATTERN = "embeddings-*.npy"
+_SHA256 = 32  # bytes of it after the array
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -112,8 +119,11 @@ class Shards:
 
 def write_shard(path: Path, packed: np.ndarray) -> None:
     """Write what `pack` gave."""
+    content = io.BytesIO()
+    np.save(content, packed, allow_pickle=False)
     with atomic_file(path) as file:
-        np.save(file, packed, allow_pickle=False)
+        file.write(content.getbuffer())
+        file.write(hashlib.sha256(content.getbuffer()).digest())
 
 
 def pack(vectors: np.ndarray) -> np.ndarray:
@@ -137,16 +147,25 @@ def unpack(packed: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def is_shard(path: Path, rows: int, dim: int) -> bool:
-    """Whether a whole shard of this shape lies at `path`."""
-    mapped = _mapped(path) if path.exists() else None
-    return mapped is not None and mapped.shape == (rows, dim + 1)
+    """Whether a shard of this shape lies at `path`, to the last bit as it was written; a damaged one is warned of."""
+    try:
+        with reading(path):
+            content = memoryview(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    mapped = _mapped(path)
+    whole = mapped is not None and mapped.shape == (rows, dim + 1)
+    if whole and hashlib.sha256(content[:-_SHA256]).digest() == content[-_SHA256:]:
+        return True
+    warnings.warn(f"embedding its passages again, because {path} was changed or is something else.", stacklevel=2)
+    return False
 
 
 def _mapped(path: Path) -> np.memmap | None:
     """The shard mapped for a look at its shape (no vector is read); None if it is none or cut off."""
     try:
         shard = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+    except (ValueError, EOFError, OSError, SyntaxError, tokenize.TokenError):  # what a damaged head may raise
         return None
     return shard if shard.ndim == 2 and len(shard) and shard.dtype == np.int16 else None
 

@@ -8,6 +8,7 @@ share the work without any influence on the result.
 from __future__ import annotations
 
 import json
+import warnings
 import zlib
 from array import array
 from collections.abc import Sequence
@@ -55,6 +56,8 @@ def kept_run(folder: Path, number: int, texts: Sequence[str]) -> Run:
     path = folder / RUNS.replace("*", f"{number:05}-{short_key(key)}")
     run = open_run(path)
     if run is None:
+        if path.exists():
+            warnings.warn(f"analysing its passages again, because {path} was changed.", stacklevel=2)
         write_run(path, make_run(texts))
         run = open_run(path)
     if run is None:
@@ -251,11 +254,11 @@ def _fill(sequence, starts, numbers, pairs, place_of, postings):
 
 
 def write_run(path: Path, run: Run) -> None:
-    """Write a run: one line of JSON (types, sizes, checksums), then the arrays."""
+    """Write a run: one line with a checksum of JSON and the JSON (types, sizes, checksums), then the arrays."""
     arrays = [np.ascontiguousarray(getattr(run, field.name)) for field in fields(Run)]
-    head = [[array.dtype.str, list(array.shape), zlib.crc32(array)] for array in arrays]
+    head = json.dumps([[array.dtype.str, list(array.shape), zlib.crc32(array)] for array in arrays]).encode("ascii")
     with atomic_file(path) as file:
-        file.write(json.dumps(head).encode("ascii") + b"\n")
+        file.write(b"%d %s\n" % (zlib.crc32(head), head))
         for values in arrays:
             values.tofile(file)
 
@@ -264,10 +267,12 @@ def open_run(path: Path) -> Run | None:
     """Memory-map a run, None if it is not there or not whole."""
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline())
+            told, head = file.readline().rstrip(b"\n").split(b" ", 1)
             start = file.tell()
+        if int(told) != zlib.crc32(head):
+            return None
         arrays = []
-        for dtype, shape, checksum in head:
+        for dtype, shape, checksum in json.loads(head):
             kind = np.dtype(dtype)
             size = int(np.prod(shape)) * kind.itemsize
             # An empty map is refused by the system.
@@ -277,5 +282,5 @@ def open_run(path: Path) -> Run | None:
             arrays.append(values)
             start += size
         return Run(*arrays)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return None

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -198,13 +199,27 @@ def test_a_build_goes_on_from_whole_runs_only(tmp_path, tree, small_blocks, monk
         Bm25Index.build(passages(*texts), tmp_path / "b")
     kept = sorted((tmp_path / "b").glob(runs.RUNS))
     assert len(kept) == 6
-    kept[2].write_bytes(kept[2].read_bytes()[:-1] + b"\xff")
+    content = bytearray(kept[2].read_bytes())
+    content[len(content) // 2] ^= 1
+    kept[2].write_bytes(content)
     analysed = []
     make_run = runs.make_run
     monkeypatch.setattr(runs, "make_run", lambda part: analysed.append(len(part)) or make_run(part))
-    Bm25Index.build(passages(*texts), tmp_path / "b")
+    with pytest.warns(UserWarning, match=f"analysing its passages again, because .*{kept[2].name} was changed"):
+        Bm25Index.build(passages(*texts), tmp_path / "b")
     assert analysed == [7]
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_a_run_with_a_flipped_bit_anywhere_is_not_taken_for_a_whole_one(tmp_path):
+    path = tmp_path / "run"
+    runs.write_run(path, runs.make_run(["tea"]))
+    whole = path.read_bytes()
+    for place, bit in product(range(len(whole)), range(8)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << bit
+        path.write_bytes(changed)
+        assert runs.open_run(path) is None, (place, bit)
 
 
 def test_processes_make_the_same_bytes(tmp_path, tree, small_blocks, monkeypatch):

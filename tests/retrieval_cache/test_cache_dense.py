@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -174,12 +175,26 @@ def test_finished_shards_are_kept_and_broken_ones_made_again(tmp_path, monkeypat
     encoder, passages, _ = world(np.eye(10, dtype=np.float32), np.eye(10, dtype=np.float32))
     names = DenseIndex.build(passages, encoder, tmp_path)
     assert names == [f"embeddings-0000{i}.npy" for i in range(3)] and encoder.calls == 10
-    (tmp_path / names[1]).write_bytes((tmp_path / names[1]).read_bytes()[:-8])
-    DenseIndex.build(passages, encoder, tmp_path)
-    assert encoder.calls == 14
+    whole = (tmp_path / names[1]).read_bytes()
+    (tmp_path / names[1]).write_bytes(whole[:-8])
+    with pytest.warns(UserWarning, match=f"embedding its passages again, because .*{names[1]} was changed"):
+        DenseIndex.build(passages, encoder, tmp_path)
+    assert encoder.calls == 14 and (tmp_path / names[1]).read_bytes() == whole
     (tmp_path / names[2]).write_bytes(b"")
     with pytest.raises(CacheCorrupt, match=names[2]):
         DenseIndex(tmp_path, encoder)
+
+
+def test_a_shard_with_a_flipped_bit_anywhere_is_not_taken_for_a_whole_one(tmp_path):
+    path = tmp_path / "embeddings-00000.npy"
+    shards.write_shard(path, shards.pack(np.eye(4)))
+    assert shards.is_shard(path, 4, 4) and not shards.is_shard(path, 4, 5)
+    whole = path.read_bytes()
+    for place, bit in product(range(len(whole)), range(8)):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << bit
+        path.write_bytes(changed)
+        assert not shards.is_shard(path, 4, 4), place
 
 
 def test_vectors_that_would_poison_the_index_are_refused(tmp_path):
@@ -217,7 +232,7 @@ def test_a_shard_that_is_cut_off_while_it_is_searched_is_refused(tmp_path):
     shards.write_shard(tmp_path / "embeddings-00000.npy", shards.pack(np.eye(6)))
     opened = shards.Shards(tmp_path, 6)
     path = tmp_path / "embeddings-00000.npy"
-    path.write_bytes(path.read_bytes()[:-4])
+    path.write_bytes(path.read_bytes()[:-36])  # the checksum, and two numbers
     with pytest.raises(CacheCorrupt, match="does not hold 16-bit vectors of 6"):
         exact.exact_search(opened, np.eye(6, dtype=np.float32), 2)
 

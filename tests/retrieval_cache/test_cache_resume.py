@@ -27,6 +27,7 @@ from retrieval_cache import (
     verify,
 )
 from retrieval_cache.dense import shards
+from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.files import artefact_lock
 
 PACKAGE = Path(retrieval_cache.__file__).parent
@@ -198,6 +199,24 @@ def test_a_flipped_bit_is_found_and_made_again(world, tree, kind):
         for path in (world.root / "hits").rglob("manifest.json"):
             path.unlink()
     world.build("pixel")
+    assert tree(world.root) == good
+
+
+def test_a_flipped_bit_in_a_shard_of_an_unfinished_index_costs_that_shard_alone(world, tree, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_ROWS", 3)
+    world.build("pixel")
+    good = tree(world.root)
+    for path in [*world.root.rglob("meta.json"), *world.root.rglob("manifest.json")]:
+        path.unlink()
+    path = min(world.root.rglob("embeddings-*.npy"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    embedded, encode = [], PixelEncoder.encode_passages
+    monkeypatch.setattr(PixelEncoder, "encode_passages", lambda *of: embedded.append(len(of[1])) or encode(*of))
+    with pytest.warns(UserWarning, match=f"embedding its passages again, because {path} was changed"):
+        world.build("pixel")
+    assert sum(embedded) == 3
     assert tree(world.root) == good
 
 
