@@ -262,24 +262,24 @@ class Build:
         def make() -> tuple[list[str], dict[str, Any]]:
             passages = self._open_passages(manifest)
             if not units:
-                self.announce(retriever, passages, index.path)
+                self.announce(retriever, passages, index)
             names = retriever.build(passages, index, image_root)
             if not retriever.embedder:
                 return names, {}
             return [*names, DONORS_FILE], facts_of_donor(index.path, retriever.embedder, manifest.passages_key)
 
         if not all(unit.is_done() for unit in units):
-            self.announce(retriever, self._open_passages(manifest), index.path)
+            self.announce(retriever, self._open_passages(manifest), index)
             if retriever.embedder and (donors := begun_with(index.path)):
                 self.progress(f"index: what {len(donors):,} other indexes of {retriever.spec.name} hold is taken over")
             share_units(units, self.root, EMBEDDING, "passages", self.progress)
         complete(self.root, index.path, key, make, self.progress, self.sources)
         return index
 
-    def announce(self, retriever: Retriever, passages: PassageTable, folder: Path) -> None:
-        """Say what index is to be made in a folder and what that takes; DoesNotFit if it cannot be."""
+    def announce(self, retriever: Retriever, passages: PassageTable, index: IndexFolder) -> None:
+        """Say what index is to be made and what that takes; DoesNotFit if it cannot be."""
         self.progress(f"index: {retriever.spec.name}, {retriever.plan(len(passages))}")
-        self._estimate_index(retriever, passages, folder)
+        self._estimate_index(retriever, passages, index)
 
     def estimate(self) -> None:
         """Cut the corpus if need be and say what is still to be made and searched; DoesNotFit if it cannot be."""
@@ -289,17 +289,17 @@ class Build:
             return
         passages = self._open_passages(manifest)
         for retriever in all_retrievers(self.retriever):
-            folder = index_folder(self.root, key_of_index(retriever, manifest))
-            if not (folder / META_FILE).exists():
-                self._estimate_index(retriever, passages, folder)
+            index = IndexFolder(index_folder(self.root, key_of_index(retriever, manifest)))
+            if not (index.path / META_FILE).exists():
+                self._estimate_index(retriever, passages, index)
         self._estimate_search(self.searches(manifest)[0].queries, len(passages))
 
-    def _estimate_index(self, retriever: Retriever, passages: PassageTable, folder: Path) -> None:
+    def _estimate_index(self, retriever: Retriever, passages: PassageTable, index: IndexFolder) -> None:
         if len(passages) < WORTH_SAYING:
             return
-        needs = retriever.needs(passages, self.image_root if retriever.passage_images else None)
+        needs = retriever.needs(passages, index, self.image_root if retriever.passage_images else None)
         if needs.disk:
-            refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, folder)
+            refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, index.path)
             self.progress(f"index: {retriever.spec.name} takes {needs}")
 
     def _estimate_search(self, queries: Sequence[Query], passages: int) -> None:

@@ -27,6 +27,16 @@ def best_device() -> str:
     return f"cuda:{_number('LOCAL_RANK', 'SLURM_LOCALID') % count}" if count > 1 else "cuda"
 
 
+def free_memory() -> int | None:
+    """Bytes that are free on the GPU that `best_device` names; None on a CPU."""
+    device = best_device()
+    if device == "cpu":
+        return None
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0]
+
+
 def rank() -> int:
     """The number of this process among those that were started together, from 0; 0 if it was started alone."""
     return _number("RANK", "SLURM_PROCID")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retrieval_cache.device import free_memory
 from retrieval_cache.records import CacheError, Passage
 from retrieval_cache.store.passages import PassageTable
 
@@ -35,6 +36,7 @@ class DoesNotFit(CacheError):
 class Needs:
     """Bytes on disk, highest bytes of memory, and seconds; `instead` says what would need less.
 
+    `gpu` is the bytes of a model's weights on a GPU; batches are made as small as what is left there.
     Seconds are measured when they are asked for: that may load a model, which has to be known to fit before.
     """
 
@@ -42,17 +44,19 @@ class Needs:
     memory: int
     seconds: Callable[[], float]
     instead: tuple[str, ...] = ()
+    gpu: int = 0
 
     def __str__(self) -> str:
         return f"{gigabytes(self.disk)} of disk, {gigabytes(self.memory)} of memory, about {duration(self.seconds())}"
 
 
 def refuse_what_cannot_fit(what: str, needs: Needs, folder: Path) -> None:
-    """Raise DoesNotFit if the disk or this machine's memory lacks the room; files in `folder` are there already."""
+    """Raise DoesNotFit if disk, memory or GPU memory lack the room; files in `folder` are there already."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     for kind, wanted, has, where in (
         ("disk", needs.disk - _size(folder), shutil.disk_usage(there).free, f" at {there}"),
         ("memory", needs.memory, available_memory(), ""),
+        ("GPU memory", needs.gpu, free_memory() if needs.gpu else None, ""),
     ):
         if has is not None and wanted > has:
             smaller = f", or take what needs less: {'; '.join(needs.instead)}" if needs.instead else ""
@@ -85,9 +89,9 @@ def available_memory() -> int | None:
     return max(0, min(found)) if found else None
 
 
-def sample(passages: PassageTable | Sequence[Passage]) -> list[Passage]:
-    """Up to SAMPLE passages from all over the corpus."""
-    rows = np.linspace(0, len(passages) - 1, min(SAMPLE, len(passages))).astype(int)
+def sample(passages: PassageTable | Sequence[Passage], most: int = SAMPLE) -> list[Passage]:
+    """Up to so many passages from all over the corpus."""
+    rows = np.linspace(0, len(passages) - 1, min(most, len(passages))).astype(int)
     return [passages[int(row)] for row in rows]
 
 

@@ -188,7 +188,7 @@ def _index(build: Build, retriever: Retriever, manifest: Manifest) -> IndexFolde
     if not all(unit.is_done() for unit in units):
         build.progress(f"index: {retriever.spec.name}, {retriever.plan(len(table))}")
         # The model is loaded by the nodes that embed: whether it fits there, and how fast it is, this one cannot know.
-        needs = replace(retriever.needs(table, image_root), memory=0)
+        needs = replace(retriever.needs(table, place, image_root), memory=0, gpu=0)
         refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, place.path)
     work = EmbeddingWork(
         retriever.spec, build.resources, build.root, _libraries(retriever), place, passages, image_root

@@ -56,8 +56,11 @@ class Retriever(Protocol):
         """What indexing so many passages will make and take, in a few words."""
         ...
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
-        """What making this index will take, its components left out; measured on a few of the passages."""
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
+        """What making this index, or what is left of it, will take; measured on a few of the passages.
+
+        Its components are left out. Writes nothing.
+        """
         ...
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:

@@ -44,7 +44,7 @@ class Bm25Retriever:
     def plan(self, passages: int) -> str:
         return f"BM25 postings of {passages:,} passages"
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
         from retrieval_cache.sparse.needs import needs
 
         return needs(passages, self._params)
@@ -87,7 +87,7 @@ class Bm25ReferenceRetriever:
     def plan(self, passages: int) -> str:
         return f"terms of {passages:,} passages for rank_bm25, all in memory while searching"
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
         from retrieval_cache.sparse.needs import needs
 
         # rank_bm25 keeps a dict of every passage: some hundred bytes for each of its terms.
@@ -128,6 +128,7 @@ class DenseRetriever:
         self.spec = spec
         self.encoder = encoder
         self._proved = False
+        self._lenders: dict[Path, Lender | None] = {}
         self._searching = KeptQueries(encoder, spec, kept) if kept else encoder
         self.uses_images, self.passage_images = encoder.uses_images, encoder.passage_images
         self.index_libraries = encoder.libraries()
@@ -138,8 +139,9 @@ class DenseRetriever:
         size = self._dense.embedding_bytes(passages, self.encoder.dim) / 1e6
         return f"{size:,.1f} MB of embeddings, {passages:,} passages of {self.encoder.dim} numbers"
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
-        return self._needs.of_embeddings(self.encoder, passages, image_root)
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
+        lender = self._lender(index, begin=False)
+        return self._needs.of_embeddings(self.encoder, passages, index.path, image_root, lender)
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
         return self._needs.seconds_to_search(self.encoder, queries, passages)
@@ -156,9 +158,16 @@ class DenseRetriever:
         self._prove()
         return self._dense.DenseIndex(index.path, self._searching)
 
-    def _lender(self, index: IndexFolder) -> Lender | None:
-        donors = self._donors.choose_donors(index.path, self.embedder) if self.embedder else ()
-        return self._donors.Lender(donors, self.spec.params) if donors else None
+    def _lender(self, index: IndexFolder, begin: bool = True) -> Lender | None:
+        """Whatever lends to the index; kept once it is begun, for opening it takes a while."""
+        if index.path not in self._lenders and self.embedder:
+            choose = self._donors.choose_donors if begin else self._donors.possible_donors
+            donors = choose(index.path, self.embedder)
+            lender = self._donors.Lender(donors, self.spec.params) if donors else None
+            if not begin:
+                return lender
+            self._lenders[index.path] = lender
+        return self._lenders.get(index.path)
 
     def _prove(self) -> None:
         """Once for a loaded model: does it give the vectors that it should?"""
@@ -197,7 +206,7 @@ class IvfRetriever:
         nlist, nprobe = self._ivf.sizes(passages, self.spec.params)
         return f"{size:,.1f} MB of {self.spec.params['quantizer']} codes in {nlist:,} lists, {nprobe} looked at"
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
         return self._needs.of_lists(len(passages), self.encoder.dim, self.spec.params)
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:
@@ -242,7 +251,7 @@ class HybridRetriever:
     def plan(self, passages: int) -> str:
         return " and ".join(part.spec.name for part in self.components)
 
-    def needs(self, passages: PassageTable, image_root: Path | None) -> Needs:
+    def needs(self, passages: PassageTable, index: IndexFolder, image_root: Path | None) -> Needs:
         return Needs(0, 0, lambda: 0.0)
 
     def search_seconds(self, queries: Sequence[Query], passages: int) -> float:

@@ -62,9 +62,15 @@ def choose_donors(folder: Path, embedder: str) -> tuple[Donor, ...]:
         # Processes that begin together must choose the same, though an index may be finished between them.
         with brief_lock(folder.parent.parent, folder / FILE):
             if begun_with(folder) is None:
-                write_json(folder / FILE, {"donors": sorted(donor.key for donor in _finished(folder, embedder))})
-    chosen = begun_with(folder) or []
-    return tuple(sorted((d for d in _finished(folder, embedder) if d.key in chosen), key=lambda donor: donor.key))
+                write_json(folder / FILE, {"donors": [donor.key for donor in possible_donors(folder, embedder)]})
+    return possible_donors(folder, embedder)
+
+
+def possible_donors(folder: Path, embedder: str) -> tuple[Donor, ...]:
+    """Those that `choose_donors` gives, or would give now: nothing is begun."""
+    chosen = begun_with(folder)
+    finished = sorted(_finished(folder, embedder), key=lambda donor: donor.key)
+    return tuple(donor for donor in finished if chosen is None or donor.key in chosen)
 
 
 def facts_of_donor(folder: Path, embedder: str, passages_key: str) -> dict[str, Any]:

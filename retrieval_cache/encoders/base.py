@@ -16,7 +16,8 @@ class Encoder(Protocol):
 
     `uses_images` tells the build to hash the pictures of queries and to need their
     paths, `passage_images` those of passages too; `batch` is how many items a call
-    should get; `memory` about how many bytes a process takes that encodes with it.
+    should get; `memory` about how many bytes a process takes that encodes with it, and
+    `gpu_memory` how many its weights take on a GPU, 0 where that is next to nothing.
     Rows come out in input order, float32, finite, and independent of what else is in
     the call.
     """
@@ -27,6 +28,7 @@ class Encoder(Protocol):
     passage_images: bool
     batch: int
     memory: int
+    gpu_memory: int
 
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
         """float32 [n, dim]; CorpusError names the query whose image is unreadable."""

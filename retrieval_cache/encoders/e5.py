@@ -38,6 +38,7 @@ class E5Encoder:
     uses_images = False
     passage_images = False
     batch = 256
+    gpu_memory = 0  # 1 GB at most
 
     def __init__(self, spec: RetrieverSpec, folder: Path | None = None) -> None:
         """`folder` holds the weights where the revision is that of a folder."""

@@ -69,6 +69,10 @@ class MultimodalEncoder:
     def memory(self) -> int:
         return self._adapter.memory
 
+    @property
+    def gpu_memory(self) -> int:
+        return self._adapter.gpu_memory
+
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
         return self.encode(self.query_items(queries))
 

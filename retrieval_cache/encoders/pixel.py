@@ -35,6 +35,7 @@ class PixelEncoder:
     passage_images = True
     batch = 64
     memory = 300_000_000
+    gpu_memory = 0
 
     def __init__(self, spec: RetrieverSpec | None = None) -> None:
         spec = spec or default_spec("pixel")

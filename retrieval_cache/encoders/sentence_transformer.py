@@ -9,7 +9,9 @@ library would guess mean pooling, which is wrong for every model named here.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrieval_cache.encoders.adapter import Adapter, without_markup
@@ -26,9 +28,10 @@ class SentenceTransformerAdapter(Adapter):
 
     packages = (*Adapter.packages, "sentence-transformers")
 
-    @property
+    @functools.cached_property
     def dim(self) -> int:
-        return int(self._model.get_embedding_dimension())
+        # What is too large for this machine is refused before it is loaded, and its size depends on this.
+        return _pooled(self.weights.folder) or int(self._model.get_embedding_dimension())
 
     @property
     def limit(self) -> int:
@@ -82,3 +85,17 @@ class SentenceTransformerAdapter(Adapter):
             trust_remote_code=False,
             model_kwargs={"dtype": self.dtype, "use_safetensors": True},
         ).eval()
+
+
+def _pooled(folder: Path) -> int | None:
+    """Numbers of a vector as the files of a model say; None where they do not, or something comes after pooling."""
+    try:
+        modules = json.loads((folder / "modules.json").read_bytes())
+        last = [module for module in modules if not module["type"].endswith(".Normalize")][-1]
+        config = json.loads((folder / last["path"] / "config.json").read_bytes())
+        older = [name for name, chosen in config.items() if name.startswith("pooling_mode_") and chosen is True]
+        single = isinstance(config.get("pooling_mode"), str) or len(older) == 1  # else several vectors, joined
+        dim = config.get("embedding_dimension", config.get("word_embedding_dimension"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return dim if last["type"].endswith(".Pooling") and single and isinstance(dim, int) else None

