@@ -33,6 +33,7 @@ from typing import IO, Any
 import numpy as np
 
 from retrieval_cache.files import atomic_file, read_json, reading
+from retrieval_cache.mapped import forget, map_file
 from retrieval_cache.records import CacheCorrupt
 
 BLOCK = 1 << 16
@@ -114,10 +115,8 @@ class IndexFiles:
 
     def forget(self) -> None:
         """Give back the memory of the file pages read so far; they are read again when needed."""
-        for name in ("offset", "count"):
-            mapped = self._maps[name]
-            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
+        for mapped in self._maps.values():
+            forget(mapped)
 
     def _check(self) -> None:
         sizes = {name: self.header[name] for name in ("passages", "terms", "segments", "postings")}
@@ -173,7 +172,7 @@ def _map_array(path: Path, kinds: Sequence[np.dtype]) -> tuple[mmap.mmap | None,
         start, size = file.tell(), math.prod(shape) * dtype.itemsize
         if fortran or dtype not in kinds or start + size != path.stat().st_size:
             raise CacheCorrupt(f"{path} is cut off or holds something else than {kinds[0]} numbers.", _FIX)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else None
+    mapped = map_file(path) if size else None
     values = np.frombuffer(mapped or b"", dtype, math.prod(shape), start if size else 0).reshape(shape)
     return mapped, values
 

@@ -36,6 +36,8 @@ def merge(runs: Sequence[Run], folder: Path, k1: float, b: float) -> None:
         firsts = []
         for parts in tqdm(list(_ranges(runs, postings)), "merging postings", delay=2, disable=None):
             firsts.append(_merge_range(runs, parts, files, okapi))
+            for run in runs:
+                run.forget()
         files.finish()
         idf_sum = _idf_sum(firsts, len(length))
     header = {"passages": len(length), "terms": files.terms, "segments": segments, "postings": postings}

@@ -8,6 +8,7 @@ share the work without any influence on the result.
 from __future__ import annotations
 
 import json
+import mmap
 import warnings
 import zlib
 from array import array
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from retrieval_cache.files import atomic_file
+from retrieval_cache.mapped import forget, map_file
 from retrieval_cache.records import CacheCorrupt, content_key, short_key
 from retrieval_cache.sparse.analyser import GRAM, PAIR_CHARACTERS, SEPARATOR, analyser_libraries, is_word, pieces
 from retrieval_cache.sparse.compiled import compiled
@@ -48,6 +50,14 @@ class Run:
     overflow_at: np.ndarray  # int64
     overflow_count: np.ndarray  # int64
     length: np.ndarray  # uint32 [passages]
+    mapped: mmap.mmap | None = None  # the file that the arrays lie in, if they lie in one
+
+    def forget(self) -> None:
+        """Give back the memory of what was read so far; it is read again when needed."""
+        forget(self.mapped)
+
+
+_ARRAYS = tuple(field.name for field in fields(Run) if field.name != "mapped")
 
 
 def kept_run(folder: Path, number: int, texts: Sequence[str]) -> Run:
@@ -255,7 +265,7 @@ def _fill(sequence, starts, numbers, pairs, place_of, postings):
 
 def write_run(path: Path, run: Run) -> None:
     """Write a run: one line with a checksum of JSON and the JSON (types, sizes, checksums), then the arrays."""
-    arrays = [np.ascontiguousarray(getattr(run, field.name)) for field in fields(Run)]
+    arrays = [np.ascontiguousarray(getattr(run, name)) for name in _ARRAYS]
     head = json.dumps([[array.dtype.str, list(array.shape), zlib.crc32(array)] for array in arrays]).encode("ascii")
     with atomic_file(path) as file:
         file.write(b"%d %s\n" % (zlib.crc32(head), head))
@@ -271,16 +281,16 @@ def open_run(path: Path) -> Run | None:
             start = file.tell()
         if int(told) != zlib.crc32(head):
             return None
+        mapped = map_file(path)
         arrays = []
         for dtype, shape, checksum in json.loads(head):
-            kind = np.dtype(dtype)
-            size = int(np.prod(shape)) * kind.itemsize
-            # An empty map is refused by the system.
-            values = np.memmap(path, kind, "r", start, tuple(shape)) if size else np.zeros(shape, kind)
+            values = np.frombuffer(mapped or b"", dtype, int(np.prod(shape)), start).reshape(shape)
             if zlib.crc32(values) != checksum:
                 return None
             arrays.append(values)
-            start += size
-        return Run(*arrays)
+            start += values.nbytes
+        run = Run(*arrays, mapped)
+        run.forget()
+        return run
     except (OSError, ValueError):
         return None

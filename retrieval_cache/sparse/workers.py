@@ -70,6 +70,7 @@ def main(job: str) -> None:
     for block in range(number, -(-len(passages) // size), count):
         rows = passages.slice(block * size, (block + 1) * size)
         kept_run(Path(folder), block, [passage_input(params, row.title, row.text) for row in rows])
+        passages.forget()
         print(len(rows), flush=True)
 
 

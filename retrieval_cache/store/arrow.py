@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from retrieval_cache.files import atomic_file
+from retrieval_cache.mapped import map_file
 from retrieval_cache.records import CacheCorrupt
 
 _KINDS = {pa.int32(): np.int32, pa.float32(): np.float32}
@@ -27,9 +29,14 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
 
 def read_table(path: Path) -> pa.Table:
     """Open an Arrow IPC file without copying it into memory."""
+    return map_table(path)[0]
+
+
+def map_table(path: Path) -> tuple[pa.Table, mmap.mmap | None]:
+    """The same, and the map that its columns lie in."""
     try:
-        with pa.memory_map(str(path)) as source:
-            return pa.ipc.open_file(source).read_all()
+        mapped = map_file(path)
+        return pa.ipc.open_file(pa.py_buffer(mapped or b"")).read_all(), mapped
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:

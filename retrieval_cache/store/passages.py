@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from retrieval_cache.mapped import forget
 from retrieval_cache.records import CacheCorrupt, Passage
-from retrieval_cache.store.arrow import read_table, write_batches
+from retrieval_cache.store.arrow import map_table, write_batches
 
 FILE = "passages.arrow"
 BATCH_ROWS = 4096
+_BATCHES_IN_MEMORY = 16
 
 _SCHEMA = pa.schema(
     [
@@ -41,7 +43,7 @@ class PassageTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._table = read_table(path)
+        self._table, self._mapped = map_table(path)
         if not self._table.schema.equals(_SCHEMA):
             raise CacheCorrupt(
                 f"{path} does not have the columns of a passages file.",
@@ -58,12 +60,18 @@ class PassageTable:
         return Passage(**{name: column[row].as_py() for name, column in self._columns.items()})
 
     def __iter__(self) -> Iterator[Passage]:
-        for start in range(0, len(self), BATCH_ROWS):
+        for batch, start in enumerate(range(0, len(self), BATCH_ROWS)):
             yield from self.slice(start, start + BATCH_ROWS)
+            if batch % _BATCHES_IN_MEMORY == _BATCHES_IN_MEMORY - 1:
+                self.forget()
 
     def slice(self, start: int, stop: int) -> list[Passage]:
         """Passages of rows start … stop-1 (fewer at the end)."""
         return [Passage(**row) for row in self._table.slice(start, stop - start).to_pylist()]
+
+    def forget(self) -> None:
+        """Give back the memory of what was read so far; it is read again when needed."""
+        forget(self._mapped)
 
     def batches(self, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
         """The passages of these rows, in their order, as an Arrow table's batches."""
