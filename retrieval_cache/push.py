@@ -44,8 +44,7 @@ def push_caches(
             if not _same(remote, name, wanted[name]):
                 raise CacheMismatch(
                     f"{remote.address} holds other bytes under {name} than {wanted[name]}.",
-                    "They were made from the same things and should be equal: find out which to trust, and remove the "
-                    "other.",
+                    _other_bytes(name, cache),
                 )
         sent += not wanted.keys() <= there
         files |= {name: path for name, path in wanted.items() if name not in there}
@@ -55,6 +54,17 @@ def push_caches(
             progress(f"sending {len(files):,} files to {remote.address}")
             remote.send(files, f"Retrieval caches: {', '.join(map(_title, caches))}")
     return sent
+
+
+def _other_bytes(name: str, cache: Cache) -> str:
+    """What to do where a remote has other bytes under a name."""
+    if name.startswith("passages/") or not {"vectors", "dense"} & cache.manifest.retriever.params.keys():
+        return "They were made from the same things and should be equal: find out which to trust, and remove the other."
+    return (
+        "Both may be sound: vectors differ in their last bits on another kind of machine, and where they were taken "
+        "over from other indexes (meta.json names these donors); scores differ with them. Either keep what is there, "
+        "and pull it with its index to build on it, or remove it there and push again."
+    )
 
 
 def _same(remote: Remote, name: str, path: Path) -> bool:

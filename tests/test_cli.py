@@ -259,6 +259,7 @@ def test_info_needs_no_data(capsys, cvqa, monkeypatch):
         (("--dense", "pixel"), "--dense names a component of the retriever hybrid; this is bm25"),
         (("--index", "ivf"), "'bm25' has no parameter index"),
         (("--model", "nobody/nothing"), "nobody/nothing is neither on this machine"),
+        (("--model", "/nowhere/model"), "/nowhere/model is not there: --model is a folder"),
         (("--retriever", "hybrid", "--dense", "nothing"), "unknown retriever 'nothing'"),
         (("--retriever", "e5_small", "--revision", "main"), "--revision is that of a --model"),
         (("--retriever", "e5_small", "--model", "."), "holds no weights"),

@@ -88,6 +88,15 @@ def test_an_export_is_read_by_tasks(capsys, here, elsewhere, tmp_path):
     assert "ok, not searched again: an export has no index" in run(capsys, "verify")[1]
 
 
+def test_of_a_data_set_what_is_built_is_exported_and_the_rest_is_named(capsys, here, tmp_path):
+    code, out, err = run(capsys, "export", "--dataset", "mini", "--output", tmp_path / "out")
+    assert code == 0 and "mini textrag_question_bm25: " in out and out.count(" passages, ") == 1
+    left_out = [line for line in err.splitlines() if "left out: " in line]
+    searching = [name for name in suite.DATASETS["mini"].settings[""] if suite.SETTINGS[name].retriever]
+    assert len(left_out) == len(searching) - 1
+    assert any("m4rag cache build --dataset mini --setting mmrag" in line for line in left_out)
+
+
 def test_a_trec_run(capsys, here, tmp_path):
     path = tmp_path / "run.trec"
     assert run(capsys, "export", "--trec", path) == (0, f"{path}: 2700 lines\n", "")

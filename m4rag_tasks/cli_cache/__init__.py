@@ -19,7 +19,12 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `cache` and its actions to the command's verbs."""
     group = verbs.add_parser("cache", help="the retrieval cache: build, look at, move, measure")
     actions = group.add_subparsers(required=True, metavar="ACTION")
+    _add_verbs_that_fill(actions)
+    _add_verbs_that_look(actions)
+    _add_verbs_that_move(actions)
 
+
+def _add_verbs_that_fill(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     action = actions.add_parser("build", help="corpus → passages → index → top-k; goes on where it was stopped")
     _add_what_is_built(action)
     action.add_argument(
@@ -53,6 +58,8 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     action.set_defaults(verb=cache_merge)
 
+
+def _add_verbs_that_look(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     action = actions.add_parser("info", help="what is in the cache folder")
     action.set_defaults(verb=cache_info)
 
@@ -73,8 +80,6 @@ def add_cache_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     action.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     action.set_defaults(verb=cache_evaluate)
-
-    _add_verbs_that_move(actions)
 
 
 def _add_verbs_that_move(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

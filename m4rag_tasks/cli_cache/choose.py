@@ -83,10 +83,11 @@ def named_pairs(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.
 def read_caches(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.Setting, Cache]]:
     """The caches that the named tasks read; without names those of all settings that have one.
 
-    Raises `DataError` if there is none, `CacheError` for a named one that cannot be used.
+    Of several that are named, those that are not built are said and left out. Raises `DataError` if there
+    is none at all, `CacheError` if none of the named ones is built, or one cannot be used.
     """
     from m4rag_tasks import retrieval
-    from retrieval_cache import list_caches
+    from retrieval_cache import CacheIncomplete, CacheMissing, list_caches
 
     pairs = named_pairs(options) or [
         (suite.DATASETS[dataset], suite.SETTINGS[setting])
@@ -97,4 +98,14 @@ def read_caches(options: argparse.Namespace) -> list[tuple[suite.Dataset, suite.
     ]
     if not pairs:
         raise DataError(f"There is no finished cache in {retrieval.cache_root()}. Build one: m4rag cache build")
-    return [(dataset, setting, retrieval.open_cache(dataset.key, setting.name)) for dataset, setting in pairs]
+    found, missing = [], []
+    for dataset, setting in pairs:
+        try:
+            found.append((dataset, setting, retrieval.open_cache(dataset.key, setting.name)))
+        except (CacheMissing, CacheIncomplete) as error:
+            missing.append(error)
+    if not found:
+        raise missing[0]
+    for error in missing:
+        say(f"left out: {error}")
+    return found

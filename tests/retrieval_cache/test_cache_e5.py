@@ -140,8 +140,10 @@ def test_weights_that_are_not_here_are_one_clear_error(world, monkeypatch, tmp_p
     assert "hf download intfloat/multilingual-e5-small --revision fd1525a" in str(e.value)
     with pytest.raises(ModelError, match="neither on this machine"):
         resolve_weights("nobody/nothing")
-    with pytest.raises(ModelError, match="neither on this machine"):
+    with pytest.raises(ModelError, match="not there: --model is a folder"):
         resolve_weights("../../../nothing")
+    with pytest.raises(ModelError, match="is a file: --model is a folder"):
+        resolve_weights(__file__)
 
 
 def test_a_commit_in_the_hub_cache_is_found_and_recorded(folder, monkeypatch, tmp_path):
