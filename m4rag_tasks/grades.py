@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from m4rag_tasks import json_lines
 from m4rag_tasks.errors import GradesError
 from retrieval_cache.files import atomic_file
 
@@ -40,7 +41,7 @@ _DIGITS = 8
 _MEND = "docs/judge.md shows the format."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grade:
     """One judge's grade of one passage for one question; None where its answer names none. See the module's head."""
 
@@ -59,7 +60,7 @@ class Grade:
     cache: str | None = None
 
 
-_FIELDS = tuple(field.name for field in fields(Grade))
+_KINDS = {field.name: int if field.name in _NUMBERS else str for field in fields(Grade)}
 
 
 def read_grades(paths: Iterable[Path]) -> list[Grade]:
@@ -207,7 +208,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = json_lines.loads(line)
         except (ValueError, RecursionError) as error:
             raise GradesError(f"{path}:{number}: this is no JSON ({error}). {_MEND}") from error
         if not isinstance(entry, dict):
@@ -239,12 +240,17 @@ def _grade(entry: Mapping[str, Any], where: str) -> Grade:
     missing = [name for name in _REQUIRED if name not in entry]
     if missing:
         raise GradesError(f"{where}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. {_MEND}")
-    known = {name: _whole(entry[name]) for name in _FIELDS if entry.get(name) is not None}
-    for name, value in known.items():
-        wanted = int if name in _NUMBERS else str
+    known: dict[str, Any] = {}
+    for name, wanted in _KINDS.items():
+        value = entry.get(name)
+        if value is None:
+            continue
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if type(value) is not wanted or value == "":
             what = "a whole number" if wanted is int else "a text"
             raise GradesError(f"{where}: {name} is {value!r}, not {what}. {_MEND}")
+        known[name] = value
     if empty := [name for name in _REQUIRED if name not in known and name != "grade"]:
         raise GradesError(f"{where}: {', '.join(empty)} must not be empty. {_MEND}")
     grade = known.setdefault("grade", None)
@@ -253,7 +259,3 @@ def _grade(entry: Mapping[str, Any], where: str) -> Grade:
     elif not LOWEST <= grade <= HIGHEST:
         raise GradesError(f"{where}: the grade {grade} is not from {LOWEST} to {HIGHEST}. {_MEND}")
     return Grade(**known)
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from m4rag_tasks.records import FAILED
@@ -37,9 +37,11 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 _OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("base_language", "register", "resource", "retriever", "context", "template", "cache"), str),
-    **dict.fromkeys(("context_has_answer", "query_has_answer"), bool),
-    "context_chars": (int, float),
+    **dict.fromkeys(
+        ("base_language", "register", "resource", "retriever", "context", "template", "cache"), (str, type(None))
+    ),
+    **dict.fromkeys(("context_has_answer", "query_has_answer"), (bool, type(None))),
+    "context_chars": (int, float, type(None)),
 }
 """What a record may lack, or have as null."""
 
@@ -62,19 +64,20 @@ def fault(record: Record) -> str | None:
         if not isinstance(record[key], types):
             return f"has a value for {key!r} that cannot be used"
     for key, types in _OPTIONAL.items():
-        value = record.get(key)
-        if value is not None and not (isinstance(value, types) and _is_finite(value)):
+        if not isinstance(record.get(key), types):
             return f"has a value for {key!r} that cannot be used"
+    if not _is_finite(record.get("context_chars")):
+        return "has a value for 'context_chars' that cannot be used"
     return _fault_of_lists(record) or _fault_of_kind(record) or _fault_of_scores(record)
 
 
 def _fault_of_lists(record: Record) -> str | None:
-    if not all(isinstance(option, str) for option in record["options"]):
+    if not _all_are(str, record["options"]):
         return "has options that are not text"
     # True is an int too, but names no option.
     if record["gold"] is True or not 1 <= record["gold"] <= len(record["options"]):
         return "has a right answer that is none of its options"
-    if not all(isinstance(passage, dict) for passage in record["passages"]):
+    if not _all_are(dict, record["passages"]):
         return "has passages that cannot be used"
     if not _are_texts(record.get("faults", [])):
         return "has a value for 'faults' that cannot be used"
@@ -112,4 +115,9 @@ def _is_finite(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and _all_are(str, value)
+
+
+def _all_are(kind: type, values: Iterable[object]) -> bool:
+    # JSON has no subclasses.
+    return {kind}.issuperset(map(type, values))

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from m4rag_tasks import suite
+from m4rag_tasks import json_lines, suite
 from m4rag_tasks.errors import RunError, UnknownNameError
 from m4rag_tasks.records import scored
 from m4rag_tasks.report.checks import DEFAULTS, SCORES, UNSCORED, Record, fault, is_unscored
@@ -117,7 +117,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def _parse(line: bytes, number: int, shown: str) -> Mapping[str, Any]:
     try:
-        sample = json.loads(line)
+        sample = json_lines.loads(line)
     except (ValueError, RecursionError):
         what = "is not JSON" if line.endswith(b"\n") else "is cut off: the run was stopped while it was written"
         raise BrokenSamplesError(f"{shown}, line {number} {what}. Run that task again.") from None
