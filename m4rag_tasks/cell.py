@@ -131,6 +131,7 @@ class Cell:
             "context": contexts.context_name(self.dataset, kinds[0]) if kinds else None,
             "template": self.template_digest(variety),
             "cache": cache.manifest.key if cache else None,
+            "passages_key": cache.manifest.passages_key if cache else None,
         }
         if self.variant.kind == "open_ended":
             everywhere = datasets.answers_in_all_languages(self.dataset, row.qa_id)

@@ -9,6 +9,7 @@ columns. A judge is a model or a person; both are written alike:
     parse      the rule that read the grade ("json", "bare_number", …; "human"), or "invalid"
     rank, setting, dataset, language, image_id    where the passage was found, for which question
     revision, template, cache     of the judge; digest of its prompt; key of the retrieval cache
+    passages_key                  of the corpus and of how it was cut: only there do equal ids mean equal texts
 
 The first four have to be there (in CSV `grade` may be empty), the others may be missing
 or null. Further fields are passed over, so that people can keep remarks beside their grades.
@@ -58,6 +59,7 @@ class Grade:
     revision: str | None = None
     template: str | None = None
     cache: str | None = None
+    passages_key: str | None = None
 
 
 _KINDS = {field.name: int if field.name in _NUMBERS else str for field in fields(Grade)}
@@ -90,7 +92,7 @@ def read_grades(paths: Iterable[Path]) -> list[Grade]:
 
 def _identity(grade: Grade) -> tuple[str | None, ...]:
     """What can be graded once."""
-    place = (grade.dataset, grade.setting, grade.question_id, grade.passage_id)
+    place = (grade.dataset, grade.setting, grade.question_id, grade.passages_key, grade.passage_id)
     return (grade.judge, grade.revision, grade.template, *place)
 
 
@@ -132,11 +134,11 @@ def by_judge(grades: Iterable[Grade]) -> dict[str, list[Grade]]:
     return named
 
 
-def grades_by_passage(grades: Iterable[Grade], judge: str | None = None) -> dict[tuple[str, str], float]:
-    """One judge's grade by question id and passage id; what it gave no grade is left out.
+def of_judge(grades: Iterable[Grade], judge: str | None = None) -> tuple[str, list[Grade]]:
+    """One judge's name and grades.
 
-    `judge` is a name of `by_judge`, and may be None where there is only one. A passage that is graded in
-    several settings has the mean of its grades. Raises `GradesError` where the judge is not there, or not said.
+    `judge` is a name of `by_judge`, and may be None where there is only one. Raises `GradesError` where the judge
+    is not there, or not said.
     """
     named = by_judge(grades)
     if judge is None and len(named) > 1:
@@ -145,8 +147,22 @@ def grades_by_passage(grades: Iterable[Grade], judge: str | None = None) -> dict
         )
     if judge is not None and judge not in named:
         raise GradesError(f"There are no grades by {judge!r}. There are some by: {'; '.join(named) or 'nobody'}.")
+    name = judge if judge is not None else next(iter(named))
+    return name, named[name]
+
+
+def of_passages(grades: Iterable[Grade], passages_key: str | None) -> list[Grade]:
+    """Those of the passages with this key, and those that do not say of which; all of them if it is None."""
+    return [grade for grade in grades if passages_key in (grade.passages_key, None) or grade.passages_key is None]
+
+
+def grades_by_passage(grades: Iterable[Grade]) -> dict[tuple[str, str], float]:
+    """One judge's grade by question id and passage id; what it gave no grade is left out.
+
+    A passage that is graded in several settings has the mean of its grades.
+    """
     given: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for item in named[judge] if judge is not None else [item for own in named.values() for item in own]:
+    for item in grades:
         if item.grade is not None:
             given[item.question_id, item.passage_id].append(item.grade)
     return {key: math.fsum(values) / len(values) for key, values in given.items()}

@@ -150,5 +150,6 @@ class JudgingCell(Cell):
             "image": images.image_status(self.dataset, doc),
             "template": prompts.instruction_digest(INSTRUCTION),
             "cache": cache.manifest.key if cache else None,
+            "passages_key": cache.manifest.passages_key if cache else None,
         }
         return record if read.rule == FAILED else {**record, "grade": read.grade}

@@ -15,6 +15,8 @@ from m4rag_tasks.grades import (
     by_judge,
     check_same_caches,
     grades_by_passage,
+    of_judge,
+    of_passages,
     read_grades,
     with_grades,
     write_grades,
@@ -31,7 +33,7 @@ optional = st.none() | texts
         st.builds(
             Grade,
             *(texts, texts, st.none() | st.integers(1, 5), texts, texts, st.none() | st.integers(1, 99)),
-            *[optional] * 7,
+            *[optional] * 8,
         ),
         min_size=1,
         max_size=8,
@@ -121,16 +123,27 @@ def test_records_get_the_grades_of_one_judge():
         replace(ONE, judge="ana", grade=5, revision=None, template=None),
     ]
     with pytest.raises(GradesError, match=r"2 judges: judge; ana\. .* choose one"):
-        grades_by_passage(grades)
+        of_judge(grades)
     with pytest.raises(GradesError, match="no grades by 'bo'"):
-        grades_by_passage(grades, "bo")
-    found = grades_by_passage(grades, "judge")
+        of_judge(grades, "bo")
+    name, own = of_judge(grades, "judge")
+    found = grades_by_passage(own)
+    assert name == "judge" and of_judge(own) == (name, own)
     assert found == {("1-en", "a-001"): 2.5}
     record = {"question_id": "1-en", "passages": [{"id": "a-001", "rank": 1}, {"id": "a-002", "rank": 2}]}
     (graded,) = with_grades([record], found)
     assert [passage["grade"] for passage in graded["passages"]] == [2.5, None]
     assert "grade" not in record["passages"][0]
     assert with_grades([{"question_id": "2-en"}], found) == [{"question_id": "2-en", "passages": []}]
+
+
+def test_grades_of_the_same_id_in_another_cut_are_told_apart(tmp_path):
+    old, here, there = ONE, replace(ONE, passages_key="p1", grade=1), replace(ONE, passages_key="p2", grade=3)
+    write_grades(tmp_path / "grades.jsonl", [here, there])
+    assert read_grades([tmp_path / "grades.jsonl"]) == [here, there]
+    assert of_passages([old, here, there], "p1") == [old, here]
+    assert of_passages([old, here, there], None) == [old, here, there]
+    assert grades_by_passage(of_passages([here, there], "p2")) == {("1-en", "a-001"): 3.0}
 
 
 def test_another_revision_or_prompt_makes_another_judge():

@@ -84,6 +84,7 @@ def agreement(grades: Sequence[Grade], seed: int = 0, draws: int = DRAWS, progre
             f"Agreement needs two judges, and these grades are of one: {''.join(named)}. Name further grades files."
         )
     given = {judge: _first_grades(own) for judge, own in named.items()}
+    _check_same_texts(grades)
     table = _Table(grades)
     work = [
         (judges, language, items)
@@ -106,6 +107,18 @@ def agreement(grades: Sequence[Grade], seed: int = 0, draws: int = DRAWS, progre
             "and of one retrieval cache."
         )
     return AgreementReport(tuple(_facts(*judge) for judge in named.items()), tuple(pairs), tuple(fleiss))
+
+
+def _check_same_texts(grades: Iterable[Grade]) -> None:
+    """Raise `GradesError` if one passage id stands for several texts."""
+    found: dict[Item, str] = {}
+    for grade in grades:
+        key = grade.passages_key
+        if key and (first := found.setdefault((grade.question_id, grade.passage_id), key)) != key:
+            raise GradesError(
+                f"Passage {grade.passage_id} for question {grade.question_id} was graded in two corpora or cuts "
+                f"(passages_key {first[:12]} and {key[:12]}), where it may be other texts. Compare grades of one."
+            )
 
 
 class _Table:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from m4rag_tasks import suite
 from m4rag_tasks.errors import GradesError
-from m4rag_tasks.grades import by_judge, check_same_caches, grades_by_passage, read_grades, with_grades
+from m4rag_tasks.grades import (
+    Grade,
+    check_same_caches,
+    grades_by_passage,
+    of_judge,
+    of_passages,
+    read_grades,
+    with_grades,
+)
 from m4rag_tasks.report.checks import Record, is_failed
 from m4rag_tasks.report.runs import Run
 
@@ -15,6 +24,7 @@ ENOUGH = 0.9
 """The share of a run's questions that the judge must have seen whole. A run of a setting that was not judged shows
 some passages of one that was; questions all of whose passages happen to be among these are no sample of its own."""
 
+_CUT = "passages_key"
 _Key = tuple[str, str]
 """Question id and passage id."""
 
@@ -22,27 +32,35 @@ _Key = tuple[str, str]
 def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: list[str]) -> bool:
     """Gives the passages of runs their grades by one judge; whether there are any to give.
 
-    A run whose passages come from another retrieval cache than the graded ones, or were hardly judged, stays
-    without; `notes` name it, and what would grade it. Raises `GradesError` for a file that cannot be used, and where
-    the judge is not there, or not said.
+    A run whose passages come from another retrieval cache or corpus than the graded ones, or were hardly judged,
+    stays without; `notes` name it, and what would grade it. Raises `GradesError` for a file that cannot be
+    used, and where the judge is not there, or not said.
     """
     if not paths:
         return False
-    grades = read_grades(paths)
-    by_passage = grades_by_passage(grades, judge)
-    named = by_judge(grades)
-    name = judge if judge is not None else next(iter(named))
-    judged = {(one.question_id, one.passage_id) for one in named[name]}
+    name, own = of_judge(read_grades(paths), judge)
     notes.append(f"Passages are graded by {name}.")
+    cuts = {one.passages_key for one in own}
+    of_dataset = {(run.dataset, key) for run in runs for key in run.facts_of(_CUT)}
+    if None in cuts and len(of_dataset) > len({dataset for dataset, _ in of_dataset}):
+        notes.append(
+            f"Grades without {_CUT} count for all runs, though these show passages of several corpora or cuts."
+        )
+    fitting = functools.lru_cache(maxsize=None)(functools.partial(_fitting, own))
     for run in runs:
         shown = [record for record in run.records if record.get("passages") and not is_failed(record)]
         if not shown:
             continue
         try:
-            check_same_caches(run.records, named[name])
+            check_same_caches(run.records, own)
         except GradesError as error:
             notes.append(f"{run.model}, {run.title}, without grades: {error}")
             continue
+        shown_cuts = run.facts_of(_CUT)
+        if other := _of_other_texts(run, shown_cuts, cuts):
+            notes.append(other)
+            continue
+        judged, by_passage = fitting(shown_cuts[0] if len(shown_cuts) == 1 else None)
         if lacking := _lacking(run, shown, judged):
             notes.append(lacking)
             continue
@@ -50,6 +68,29 @@ def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: 
             notes.append(silent)
         run.records = with_grades(run.records, by_passage)
     return True
+
+
+def _fitting(grades: Sequence[Grade], passages_key: str | None) -> tuple[set[_Key], dict[_Key, float]]:
+    """What was judged of the passages with a key, and the grades."""
+    own = of_passages(grades, passages_key)
+    return {(one.question_id, one.passage_id) for one in own}, grades_by_passage(own)
+
+
+def _of_other_texts(run: Run, shown: Sequence[str], graded: Collection[str | None]) -> str | None:
+    """Why the run stays without grades where these are of other texts under the same ids, or may be."""
+    cuts = sorted(key for key in graded if key is not None)
+    if None in graded or (set(shown) & set(cuts) if len(shown) == 1 else not shown and len(cuts) == 1):
+        return None
+    told = f"shows those of {_short(shown)}" if shown else "does not say which it shows"
+    return (
+        f"{run.model}, {run.title}, without grades: these are of passages of {_short(cuts)} ({_CUT}: corpus, and how "
+        f"it was cut), and the run {told}; equal ids may be other texts there. To grade it, run {judge_task(run)} "
+        "(docs/judge.md)."
+    )
+
+
+def _short(keys: Sequence[str]) -> str:
+    return ", ".join(key[:12] for key in keys)
 
 
 def _lacking(run: Run, shown: Sequence[Record], judged: Collection[_Key]) -> str | None:

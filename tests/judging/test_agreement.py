@@ -146,6 +146,13 @@ def test_judges_who_have_nothing_in_common_are_refused():
         agreement([*judged("ana", {(1, 1): 2}), *judged("bo", {(1, 2): 2})])
 
 
+def test_passages_of_two_cuts_are_never_compared():
+    ana, bo = (judged(name, GRADES, passages_key=key) for name, key in (("ana", "p1"), ("bo", "p2")))
+    with pytest.raises(GradesError, match=r"graded in two corpora or cuts \(passages_key p1 and p2\)"):
+        agreement([*ana, *bo])
+    assert agreement([*ana, *judged("cy", GRADES)], draws=50).pairs  # people need not say
+
+
 def test_a_pair_without_common_items_is_shown_beside_those_with_some():
     report = agreement([*judged("ana", {(1, 1): 2}), *judged("bo", {(1, 2): 2}), *judged("c", {(1, 2): 3})])
     assert [pair.kappa.items for pair in report.pairs if pair.language == ALL] == [0, 0, 1]

@@ -163,6 +163,31 @@ def test_grades_of_other_passages_are_not_used_and_that_is_said(tmp_path):
     assert {row.cells[2] for row in rows} == {"textrag_caption"}
 
 
+@pytest.mark.parametrize(
+    "shown, graded, says",
+    [
+        ("p1", "p1", None),
+        ("p1", None, None),
+        (None, "p1", None),
+        ("p1", "p2", "these are of passages of p2 (passages_key: corpus, and how it was cut), and the run shows those"),
+    ],
+)
+def test_grades_are_joined_by_what_the_corpus_was_cut_into(tmp_path, shown, graded, says):
+    runs, grades = rich_run.write(tmp_path)
+    lines = [json.loads(line) for line in grades.read_text(encoding="utf-8").splitlines()]
+    grades.write_text("".join(f"{json.dumps({**line, 'passages_key': graded})}\n" for line in lines), encoding="utf-8")
+    for path in runs.glob("*/*mmrag*.jsonl"):
+        samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for sample in samples:
+            sample["accuracy"]["passages_key"] = shown
+        path.write_text("".join(f"{json.dumps(sample)}\n" for sample in samples), encoding="utf-8")
+    page, report = write_report([runs], tmp_path / "report", no_image, {}, grades=[grades])
+    notes = [note for note in report.notes if "without grades" in note and "passages_key" in note]
+    assert not any("several corpora" in note for note in report.notes)
+    assert ("mmrag" in {row["setting"] for row in rows_of(page, "retained_by_grade")}) == (says is None)
+    assert (says in notes[0] and "judge_mmrag" in notes[0]) if says else not notes
+
+
 def test_a_run_of_a_setting_that_was_not_judged_has_no_grades_for_the_few_questions_that_happen_to_have_some(tmp_path):
     runs, grades = rich_run.write(tmp_path)
     lines = [json.loads(line) for line in grades.read_text(encoding="utf-8").splitlines()]
