@@ -5,6 +5,7 @@ everything else takes these and gives frozen dataclasses. What cannot be compute
 one call makes many figures, is named in `problems`.
 
     function              input                                    result
+    micro, macro          run, values=None                         Estimate: accuracy, over questions or varieties
     compare_settings      {model: {setting: Columns}}              Comparisons: RQ1, all pairs, Holm over all
     size_effect           {model: (without, with_)}, sizes         SizeEffect: RQ2, gain against log10 size
     language_effects      {variant: Columns} of one setting        LanguageEffects: RQ3, prompt and context
@@ -12,7 +13,8 @@ one call makes many figures, is named in `problems`.
     retained_by_grade     without, with_                           Buckets: retention, correction by mean grade
     retained_by_rank      without, with_, by="answer"|"grade"      Buckets: … by rank of the relevant passage
     confusion             with_, by="grade"|"answer"               Confusion: relevant × right
-    oracle_gap            oracle, with_                            metrics.Difference
+    difference            a, b                                     metrics.Difference: any two runs, the oracle gap
+    retention, correction without, with_                           Estimate or None
     flip_ledger           without, with_, oracle                   Ledger: paths of all questions, every flip
     leak_audit            {setting: Columns}                       LeakAudit: per setting and variety
     invalid_answers       {setting: Columns}                       tuple[Invalid]: per setting and variety
@@ -27,14 +29,17 @@ prediction, options (or their number, choices), passages (of each: id, has_answe
 context_has_answer, query_has_answer, context_chars, input_tokens. What is not there is unknown, never "no".
 """
 
-from m4rag_tasks.analysis.columns import Columns, Paired, Variety, columns, paired
+from m4rag_tasks.analysis.averages import invalid, macro, micro
+from m4rag_tasks.analysis.columns import Columns, Mask, Paired, Variety, columns, dense, paired
 from m4rag_tasks.analysis.comparisons import (
     ByLanguage,
     Comparison,
     Comparisons,
     LanguageDifference,
+    by_language,
     compare_by_language,
     compare_settings,
+    difference,
     holm,
 )
 from m4rag_tasks.analysis.cost import Cost, Costs, Ratio, costs
@@ -56,9 +61,10 @@ from m4rag_tasks.analysis.retained import (
     Buckets,
     Confusion,
     confusion,
-    oracle_gap,
+    correction,
     retained_by_grade,
     retained_by_rank,
+    retention,
 )
 from m4rag_tasks.analysis.size import SizeEffect, SizePoint, Slope, size_effect
 
@@ -84,6 +90,7 @@ __all__ = [
     "Leak",
     "LeakAudit",
     "Ledger",
+    "Mask",
     "ModelSize",
     "Paired",
     "PassagePosition",
@@ -96,22 +103,29 @@ __all__ = [
     "Slope",
     "Variety",
     "answer_positions",
+    "by_language",
     "columns",
     "compare_by_language",
     "compare_settings",
     "confusion",
+    "correction",
     "costs",
+    "dense",
+    "difference",
     "flip_ledger",
     "holm",
+    "invalid",
     "invalid_answers",
     "known_sizes",
     "language_effects",
     "leak_audit",
-    "oracle_gap",
+    "macro",
+    "micro",
     "paired",
     "parse_size",
     "passage_positions",
     "retained_by_grade",
     "retained_by_rank",
+    "retention",
     "size_effect",
 ]

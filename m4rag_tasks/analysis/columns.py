@@ -5,7 +5,7 @@ Every analysis starts here, so that records are walked through once and not in i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import NoRecordsError, PairingError, Record, RecordError
 
 Objects = NDArray[np.object_]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Columns:
     graded best, the first of them. grade: mean of the passages' grades, nan unless all are graded. context_answer,
     query_answer: whether the gold answer stands in the context shown and in what was searched with (1, 0, -1).
     context_chars: length of the passages or context shown. tokens: of the whole prompt as the model counted them.
-    nan: not recorded.
+    nan: not recorded. records: what all of this was read from.
     """
 
     question_id: Objects
@@ -51,11 +52,11 @@ class Columns:
     strata: Codes
     images: Codes
     score: Floats
-    invalid: NDArray[np.bool_]
+    invalid: Mask
     gold: Codes
     prediction: Codes
     choices: Codes
-    passages: Objects
+    records: Objects
     answer_rank: Codes
     grade_rank: Codes
     chosen_rank: Codes
@@ -72,9 +73,24 @@ class Columns:
         return len(self.score)
 
     @cached_property
-    def scored(self) -> NDArray[np.bool_]:
+    def scored(self) -> Mask:
         """Which questions have a score."""
         return ~np.isnan(self.score)
+
+    def told(self, key: str) -> list[Any]:
+        """What records say of a further key, None where they do not."""
+        return [record.get(key) for record in self.records]
+
+    def split(self, key: str) -> dict[str, Mask]:
+        """Which questions have which value of a further key, values as texts in alphabetical order."""
+        told = [None if value is None else str(value) for value in self.told(key)]
+        names = sorted(set(told) - {None})
+        codes = numbered(told, [None, *names])
+        return {name: codes == place for place, name in enumerate(names, start=1)}
+
+    def within(self, languages: Collection[str]) -> Mask:
+        """Which questions are of some language varieties."""
+        return np.array([name in languages for name in sorted(self.varieties)], dtype=bool)[self.strata]
 
     def take(self, chosen: NDArray[Any]) -> Columns:
         """The run cut to some questions, by a mask or by their numbers."""
@@ -90,7 +106,7 @@ class Columns:
         wanted = set(languages)
         if wanted >= self.varieties.keys():
             return self
-        return self.take(np.array([name in wanted for name in sorted(self.varieties)], dtype=bool)[self.strata])
+        return self.take(self.within(wanted))
 
     def by_language(self) -> dict[str, Columns]:
         """The run cut to each of its varieties, in alphabetical order."""
@@ -122,7 +138,7 @@ def columns(records: Iterable[Record]) -> Columns:
         gold=gold,
         prediction=prediction,
         choices=choices,
-        passages=_objects(passages),
+        records=_objects(ordered),
         **vars(shown(passages, gold, prediction, choices)),
         context_answer=_flags([record.get("context_has_answer") for record in ordered]),
         query_answer=_flags([record.get("query_has_answer") for record in ordered]),

@@ -1,7 +1,7 @@
 """Settings against each other (the paper's RQ1), and two runs language by language.
 
-The difference of two runs is that of `metrics.paired_difference`: d_i = a_i - b_i over the questions that both
-scored, mean over language varieties (macro), interval and p value clustered by image (`intervals`).
+The difference of two runs: d_i = a_i - b_i over the questions that both scored, mean over language varieties
+(macro), interval and p value clustered by image (`intervals`).
 
 Several tests at once are corrected by Holm's step-down method: of the p values in rising order, p_(1) ≤ … ≤ p_(m),
 
@@ -83,6 +83,11 @@ class ByLanguage:
     resources: Mapping[str, Difference]
     rows: tuple[LanguageDifference, ...]
     tests: int
+
+
+def difference(a: Columns, b: Columns) -> Difference:
+    """accuracy(a) - accuracy(b), macro over varieties, paired by question. Raises as `paired`."""
+    return _macro(paired(a, b))
 
 
 def compare_settings(runs: Mapping[str, Mapping[str, Columns]]) -> Comparisons:

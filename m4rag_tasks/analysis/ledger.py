@@ -90,5 +90,5 @@ def _flip(run: Columns, place: int, path: str) -> Flip:
     if rank < 1:
         graded = int(run.grade_rank[place]) >= 1
         rank, reason = (int(run.best_rank[place]), "grade") if graded else (0, None)
-    passage = run.passages[place][rank - 1].get("id") if rank else None
+    passage = run.records[place]["passages"][rank - 1].get("id") if rank else None
     return Flip(str(run.question_id[place]), str(run.language[place]), path, passage, rank or None, reason)

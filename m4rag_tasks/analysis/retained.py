@@ -1,4 +1,4 @@
-"""Retention and correction by the quality of what was retrieved; relevant against right; the oracle gap.
+"""Retention and correction, also by the quality of what was retrieved; relevant against right.
 
 With w_i, r_i the scores of question i without and with retrieval (the paper's RQ2, "correctness retention" and
 "correction rate"):
@@ -15,15 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from m4rag_tasks import intervals, metrics
-from m4rag_tasks.analysis.columns import Columns, dense, paired
+from m4rag_tasks import intervals
+from m4rag_tasks.analysis.columns import Columns, Mask, Paired, dense, paired
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.intervals import Codes, Floats
-from m4rag_tasks.metrics import Difference, Estimate, NoRecordsError
-
-Mask = NDArray[np.bool_]
+from m4rag_tasks.metrics import Estimate, NoRecordsError
 
 GRADE_BUCKETS: tuple[tuple[str, float, float], ...] = (
     ("below 2", -np.inf, 2.0),
@@ -72,6 +69,16 @@ class Confusion:
     unknown: int
 
 
+def retention(without: Columns, with_: Columns) -> Estimate | None:
+    """Of what the model knew, what it kept; None where it knew nothing. Raises as `paired`."""
+    return _rate(paired(without, with_), given=1)
+
+
+def correction(without: Columns, with_: Columns) -> Estimate | None:
+    """Of what it did not know, what it gained; None where it knew everything. Raises as `paired`."""
+    return _rate(paired(without, with_), given=0)
+
+
 def retained_by_grade(without: Columns, with_: Columns) -> Buckets:
     """Retention and correction by the mean grade of the passages shown. Raises as `paired`."""
 
@@ -113,12 +120,6 @@ def confusion(with_: Columns, by: str = "grade") -> Confusion:
     )
 
 
-def oracle_gap(oracle: Columns, with_: Columns) -> Difference:
-    """accuracy(oracle) - accuracy(with_), macro over varieties, paired by question. Raises as `paired`."""
-    pair = paired(oracle, with_)
-    return metrics.difference(pair.scores[0] - pair.scores[1], pair.images, pair.strata, pair.failed)
-
-
 def rank_of(run: Columns, by: str) -> Codes:
     """The rank of the first relevant passage of each question, as `Columns` has it."""
     return {"answer": run.answer_rank, "grade": run.grade_rank}[by]
@@ -130,11 +131,16 @@ def rank_masks(ranks: Codes) -> list[tuple[str, Mask]]:
     return [*found, ("none", ranks == 0)]
 
 
-def share(values: Floats | Mask, chosen: Mask, images: Codes) -> Estimate | None:
+def share(values: Floats | Mask, chosen: Mask, images: Codes, failed: int = 0) -> Estimate | None:
     """The mean of the chosen values, clustered by image; None where none is chosen."""
     if not chosen.any():
         return None
-    return intervals.estimate(values[chosen].astype(float), dense(images[chosen]))
+    return intervals.estimate(values[chosen].astype(float), dense(images[chosen]), failed=failed)
+
+
+def _rate(pair: Paired, given: int) -> Estimate | None:
+    before, after = pair.scores
+    return share(after, before == given, pair.images, pair.failed)
 
 
 def _buckets(

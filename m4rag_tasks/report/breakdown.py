@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from m4rag_tasks import metrics
+import numpy as np
+
+from m4rag_tasks import intervals
+from m4rag_tasks.analysis import Columns, Mask, dense
 from m4rag_tasks.metrics import Estimate
-from m4rag_tasks.report.checks import Record, is_failed
 from m4rag_tasks.report.completeness import Faults
 from m4rag_tasks.report.examples import BASE_SETTING
 from m4rag_tasks.report.runs import Run, partner
@@ -52,45 +54,72 @@ class Breakdown:
     rows: Mapping[str, Mapping[str, Cell]]
 
 
-_Pair = tuple[Run, Faults]
 _Rows = Mapping[str, dict[str, Cell]]
-_Split = Mapping[str, Mapping[str, Sequence[Record]]]
-"""Records by run and value."""
 
 
-def breakdowns(runs: Sequence[Run], faults: Sequence[Faults]) -> list[Breakdown]:
-    """The tables of every model, data set and way of asking, language varieties first."""
-    grouped: dict[tuple[str, str, str], list[_Pair]] = {}
-    for run, incomplete in zip(runs, faults, strict=True):
-        grouped.setdefault((run.model, run.dataset, run.asking), []).append((run, incomplete))
-    return [table for where, pairs in grouped.items() for table in _tables(where, pairs)]
+@dataclass(frozen=True)
+class _Side:
+    """One run with all its varieties, and which of them are incomplete."""
+
+    run: Run
+    columns: Columns
+    incomplete: Faults
 
 
-def _tables(where: tuple[str, str, str], pairs: Sequence[_Pair]) -> list[Breakdown]:
-    tables = [_breakdown(where, axis, pairs) for axis in AXES]
+@dataclass(frozen=True)
+class _Part:
+    """The questions of one row that a run holds, and those of them that it answered."""
+
+    columns: Columns
+    asked: Mask
+
+    @property
+    def answered(self) -> Mask:
+        return self.asked & self.columns.scored
+
+    @property
+    def languages(self) -> set[str]:
+        names = sorted(self.columns.varieties)
+        return {names[place] for place in np.flatnonzero(np.bincount(self.columns.strata[self.asked]))}
+
+
+_Split = Mapping[str, Mapping[str, _Part]]
+"""Questions by run and value."""
+
+
+def breakdowns(runs: Sequence[Run], whole: Sequence[Columns], faults: Sequence[Faults]) -> list[Breakdown]:
+    """The tables of every model, data set and way of asking, varieties first; `whole` are the runs' columns."""
+    grouped: dict[tuple[str, str, str], list[_Side]] = {}
+    for side in map(_Side, runs, whole, faults):
+        grouped.setdefault((side.run.model, side.run.dataset, side.run.asking), []).append(side)
+    return [table for where, sides in grouped.items() for table in _tables(where, sides)]
+
+
+def _tables(where: tuple[str, str, str], sides: Sequence[_Side]) -> list[Breakdown]:
+    tables = [_breakdown(where, axis, sides) for axis in AXES]
     # One value only repeats the settings table, languages of one variety each repeat the first table.
     told = {"language"} | {table.axis for table in tables if len(table.rows) > 1}
-    merged = _merges_varieties([run for run, _ in pairs])
+    merged = _merges_varieties([side.columns for side in sides])
     return [table for table in tables if table.axis in told and (merged or table.axis != "base_language")]
 
 
-def _merges_varieties(runs: Sequence[Run]) -> bool:
-    pairs = {(record["language"], record.get("base_language")) for run in runs for record in run.records}
+def _merges_varieties(runs: Sequence[Columns]) -> bool:
+    pairs = {(name, variety.base_language) for run in runs for name, variety in run.varieties.items()}
     return len({language for _, language in pairs}) < len(pairs)
 
 
-def _breakdown(where: tuple[str, str, str], axis: str, pairs: Sequence[_Pair]) -> Breakdown:
-    split = {run.name: _split(run, axis, incomplete) for run, incomplete in pairs}
+def _breakdown(where: tuple[str, str, str], axis: str, sides: Sequence[_Side]) -> Breakdown:
+    split = {side.run.name: _split(side, axis) for side in sides}
     values = sorted({value for groups in split.values() for value in groups}, key=resource_order)
     rows: dict[str, dict[str, Cell]] = {value: {} for value in values}
-    for run, incomplete in pairs:
-        for value, records in split[run.name].items():
-            told = incomplete.get(value) if axis == "language" else None
-            rows[value][run.name] = _cell(axis, records, told)
-    _add_changes(rows, split, _bases([run for run, _ in pairs]))
+    for side in sides:
+        for value, part in split[side.run.name].items():
+            told = side.incomplete.get(value) if axis == "language" else None
+            rows[value][side.run.name] = _cell(axis, part, told)
+    _add_changes(rows, split, _bases([side.run for side in sides]))
     if axis != "language":
         _add_lacks(rows, split)
-    return Breakdown(*where, axis, {run.name: run.short_title for run, _ in pairs}, rows)
+    return Breakdown(*where, axis, {side.run.name: side.run.short_title for side in sides}, rows)
 
 
 def _bases(runs: Sequence[Run]) -> dict[str, str]:
@@ -105,45 +134,38 @@ def resource_order(value: str) -> tuple[int, str]:
     return (_RESOURCE_ORDER.index(value) if value in _RESOURCE_ORDER else -1, value)
 
 
-def _split(run: Run, axis: str, incomplete: Faults) -> dict[str, list[Record]]:
-    """The records by their value on the axis; incomplete varieties only on the language axis."""
-    groups: dict[str, list[Record]] = {}
-    for record in run.records:
-        value = record.get(axis)
-        if value is not None and (axis == "language" or record["language"] not in incomplete):
-            groups.setdefault(str(value), []).append(record)
-    return groups
+def _split(side: _Side, axis: str) -> dict[str, _Part]:
+    """The questions by their value on the axis; incomplete varieties only on the language axis."""
+    run = side.columns
+    left_out = run.within(() if axis == "language" else side.incomplete)
+    found = {value: _Part(run, asked & ~left_out) for value, asked in run.split(axis).items()}
+    return {value: part for value, part in found.items() if part.asked.any()}
 
 
-def _cell(axis: str, records: Sequence[Record], fault: str | None) -> Cell:
-    answered = [record for record in records if not is_failed(record)]
-    if not answered:
+def _cell(axis: str, part: _Part, fault: str | None) -> Cell:
+    run, answered = part.columns, part.answered
+    if not answered.any():
         return Cell(None, 0, fault)
-    return Cell(_macro(answered) if axis == "resource" else metrics.accuracy(answered), len(answered), fault)
-
-
-def _macro(records: Sequence[Record]) -> Estimate:
-    by_language: dict[str, list[Record]] = {}
-    for record in records:
-        by_language.setdefault(record["language"], []).append(record)
-    return metrics.macro(by_language)
+    strata = dense(run.strata[answered]) if axis == "resource" else None
+    accuracy = intervals.estimate(run.score[answered], dense(run.images[answered]), strata)
+    return Cell(accuracy, accuracy.n, fault)
 
 
 def _add_changes(rows: _Rows, split: _Split, bases: Mapping[str, str]) -> None:
     for value, cells in rows.items():
-        asked = {name: split[name][value] for name in cells}
-        ids = {name: {record["question_id"] for record in asked[name] if not is_failed(record)} for name in cells}
+        parts = {name: split[name][value] for name in cells}
+        ids = {name: part.columns.question_id[part.answered] for name, part in parts.items()}
         for name, cell in cells.items():
             base = cells.get(bases.get(name, ""))
             if base is None or base.accuracy is None or cell.accuracy is None:
                 continue
-            if ids[name] == ids[bases[name]] and base.n == len(asked[bases[name]]):
+            if np.array_equal(ids[name], ids[bases[name]]) and base.n == parts[bases[name]].asked.sum():
                 cells[name] = replace(cell, change=cell.accuracy.value - base.accuracy.value)
 
 
 def _add_lacks(rows: _Rows, split: _Split) -> None:
     for value, cells in rows.items():
-        found = {name: {record["language"] for record in split[name][value]} for name in cells}
+        found = {name: split[name][value].languages for name in cells}
         together = set().union(*found.values())
         for name, cell in cells.items():
             cells[name] = replace(cell, lacks=tuple(sorted(together - found[name])))

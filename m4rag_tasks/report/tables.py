@@ -7,17 +7,19 @@ partner, or its questions do not pair, the row says so instead of a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from m4rag_tasks import metrics
-from m4rag_tasks.analysis import known_sizes
+import numpy as np
+
+from m4rag_tasks import analysis
+from m4rag_tasks.analysis import Columns
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.metrics import Estimate
 from m4rag_tasks.report.breakdown import breakdowns, resource_order
 from m4rag_tasks.report.caveats import caveats, lacking
-from m4rag_tasks.report.checks import SCORES, Record
+from m4rag_tasks.report.checks import SCORES
 from m4rag_tasks.report.completeness import Faults, failed_requests, find_faults
 from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING, Example
 from m4rag_tasks.report.findings import groups, sections
@@ -39,76 +41,65 @@ def build_report(
     `names` maps codes of language varieties to what people call them; `graded` says whether grades were given.
     `sizes` are those of models whose names do not tell ("7B"). Raises `UnknownNameError` for one that cannot be used.
     """
-    given = known_sizes(dict.fromkeys(run.model for run in runs), sizes)
+    given = analysis.known_sizes(dict.fromkeys(run.model for run in runs), sizes)
     faults = find_faults(runs)
-    averaged = [_complete(run, incomplete) for run, incomplete in zip(runs, faults, strict=True)]
-    pool = {(run.model, run.dataset, run.name): kept for run, kept in zip(runs, averaged, strict=True)}
+    whole = [analysis.columns(run.records) for run in runs]
+    complete = [_complete(run, incomplete) for run, incomplete in zip(whole, faults, strict=True)]
+    averaged = [kept.varieties if kept else () for kept in complete]
+    pool = {(run.model, run.dataset, run.name): kept for run, kept in zip(runs, complete, strict=True)}
     return Report(
         runs=tuple(map(_run_row, runs)),
-        settings=tuple(map(_setting_row, runs, averaged, faults, lacking(runs, averaged))),
-        breakdowns=tuple(breakdowns(runs, faults)),
+        settings=tuple(map(_setting_row, runs, complete, faults, lacking(runs, averaged))),
+        breakdowns=tuple(breakdowns(runs, whole, faults)),
         changes=tuple(_change(run, pool) for run in runs if run.setting != BASE_SETTING),
         gaps=tuple(_gap(run, pool) for run in runs if run.setting != ORACLE_SETTING),
         notes=(*notes, *caveats(runs, faults, averaged, names)),
         dataset_titles={run.dataset: dataset_title(run.dataset) for run in runs},
-        names=names_of(_varieties(runs), names or {}),
+        names=names_of(_varieties(whole), names or {}),
         examples=tuple(examples),
-        resources=_resources(runs),
-        sections=tuple(sections(groups(runs, averaged), names or {}, graded, given)),
+        resources=_resources(whole),
+        sections=tuple(sections(groups(runs, complete), names or {}, graded, given)),
     )
 
 
-def _resources(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+def _resources(runs: Sequence[Columns]) -> dict[str, tuple[str, ...]]:
     """The varieties of each resource class, classes from high to low."""
     found: dict[str, set[str]] = {}
     for run in runs:
-        for record in run.records:
-            if record.get("resource"):
-                found.setdefault(str(record["resource"]), set()).add(record["language"])
+        for name, variety in run.varieties.items():
+            if variety.resource:
+                found.setdefault(variety.resource, set()).add(name)
     return {name: tuple(sorted(found[name])) for name in sorted(found, key=resource_order)}
 
 
-def _varieties(runs: Sequence[Run]) -> set[tuple[str, str | None]]:
+def _varieties(runs: Sequence[Columns]) -> set[tuple[str, str | None]]:
     """Every variety with its language, None where records do not say."""
-    return {(record["language"], record.get("base_language")) for run in runs for record in run.records}
+    return {(name, variety.base_language) for run in runs for name, variety in run.varieties.items()}
 
 
 def _identity(run: Run) -> dict[str, Any]:
     return {key: getattr(run, key) for key in ("model", "dataset", "setting", "variant", "asking", "title")}
 
 
-_ByLanguage = Mapping[str, Sequence[Record]]
-_Pool = Mapping[tuple[str, str, str], _ByLanguage]
+_Pair = tuple[Columns, Columns]
+_Pool = Mapping[tuple[str, str, str], Columns | None]
 
 
-def _complete(run: Run, faults: Faults) -> _ByLanguage:
-    return {language: records for language, records in run.languages.items() if language not in faults}
+def _complete(run: Columns, faults: Faults) -> Columns | None:
+    """The complete varieties of a run; None where it has none."""
+    kept = run.varieties.keys() - faults.keys()
+    return run.of_languages(kept) if kept else None
 
 
-def _flat(by_language: _ByLanguage) -> list[Record]:
-    return [record for records in by_language.values() for record in records]
-
-
-def _all_have(records: Sequence[Record], key: str) -> bool:
-    return bool(records) and all(record.get(key) is not None for record in records)
-
-
-def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults, lacks: tuple[str, ...]) -> SettingRow:
-    records, kind = _flat(averaged), run.records[0]["kind"]
-    chances = [1 / record["choices"] for record in records if kind == "mcq"]
+def _setting_row(run: Run, complete: Columns | None, faults: Faults, lacks: tuple[str, ...]) -> SettingRow:
     return SettingRow(
         **_identity(run),
-        kind=kind,
-        macro=metrics.macro(averaged) if records else None,
-        micro=metrics.micro(records) if records else None,
-        strict=metrics.macro(averaged, "strict") if _all_have(records, "strict") else None,
-        references={name: metrics.macro(averaged, name) for name in SCORES if _all_have(records, name)},
-        invalid=metrics.invalid_rate(records) if records else None,
-        chance=sum(chances) / len(chances) if chances else None,
+        kind=run.records[0]["kind"],
+        **(_averages(complete, run.records[0]["kind"]) if complete else _NO_AVERAGES),
         failed=failed_requests(run.records),
         questions=len(run.records),
         languages=len(run.languages),
-        averaged=len(averaged),
+        averaged=len(complete.varieties) if complete else 0,
         lacks=lacks,
         faults=dict(faults),
         limits=tuple(run.limits),
@@ -116,25 +107,46 @@ def _setting_row(run: Run, averaged: _ByLanguage, faults: Faults, lacks: tuple[s
     )
 
 
+_NO_AVERAGES = {**dict.fromkeys(("macro", "micro", "strict", "invalid", "chance")), "references": {}}
+
+
+def _averages(run: Columns, kind: str) -> dict[str, Any]:
+    further = {name: _further(run, name) for name in ("strict", *SCORES)}
+    return {
+        "macro": analysis.macro(run),
+        "micro": analysis.micro(run),
+        "strict": further.pop("strict"),
+        "references": {name: estimate for name, estimate in further.items() if estimate},
+        "invalid": analysis.micro(run, analysis.invalid(run)),
+        "chance": float((1 / run.choices).mean()) if kind == "mcq" else None,
+    }
+
+
+def _further(run: Columns, score: str) -> Estimate | None:
+    """The average of a further score; None where an answer lacks it."""
+    values = run.told(score)
+    return None if None in values else analysis.macro(run, np.array(values, dtype=float))
+
+
 def _change(run: Run, pool: _Pool) -> ChangeRow:
     base, pair, problem = _pair(run, BASE_SETTING, pool)
     row = ChangeRow(**_identity(run), partner=base, problem=problem)
     if pair is None:
         return row
-    without, with_ = _flat(pair[0]), _flat(pair[1])
+    without, with_ = pair
     try:
         # Macro, so that the difference is the one between the macro means of the settings table.
-        difference = metrics.paired_difference(with_, without, by_language=True)
+        difference = analysis.difference(with_, without)
         return replace(
             row,
-            retention=_or_none(metrics.retention, without, with_),
-            correction=_or_none(metrics.correction, without, with_),
+            retention=analysis.retention(without, with_),
+            correction=analysis.correction(without, with_),
             difference=difference.estimate,
             p_value=difference.p_value,
             repaired=difference.only_a,
             broken=difference.only_b,
             mcnemar_p=difference.mcnemar_p,
-            languages=len(pair[0]),
+            languages=_shared(pair),
         )
     except RunError as error:
         return replace(row, problem=str(error))
@@ -146,36 +158,27 @@ def _gap(run: Run, pool: _Pool) -> GapRow:
     if pair is None:
         return row
     try:
-        gap = metrics.oracle_gap(_flat(pair[0]), _flat(pair[1]), by_language=True)
-        return replace(row, gap=gap, languages=len(pair[0]))
+        return replace(row, gap=analysis.difference(*pair).estimate, languages=_shared(pair))
     except RunError as error:
         return replace(row, problem=str(error))
 
 
-def _pair(run: Run, base: str, pool: _Pool) -> tuple[str, tuple[_ByLanguage, _ByLanguage] | None, str | None]:
-    """The run that `run` is measured against, both cut to the varieties complete in both."""
+def _pair(run: Run, base: str, pool: _Pool) -> tuple[str, _Pair | None, str | None]:
+    """The run that `run` is measured against, and both: what is complete in them."""
     beside = {name for model, dataset, name in pool if (model, dataset) == (run.model, run.dataset)}
     chosen = partner(run, base, beside)
     if chosen is None:
         missing = run_name(base, run.asking)
         return missing, None, f"no {missing} run"
     other, own = pool[run.model, run.dataset, chosen], pool[run.model, run.dataset, run.name]
-    shared = [language for language in own if language in other]
-    if not shared:
+    if other is None or own is None or not _shared((other, own)):
         return chosen, None, f"no variety is complete here and in {chosen}"
-    return chosen, ({name: other[name] for name in shared}, {name: own[name] for name in shared}), None
+    return chosen, (other, own), None
 
 
-def _or_none(
-    metric: Callable[[Sequence[Record], Sequence[Record]], Estimate],
-    without: Sequence[Record],
-    with_: Sequence[Record],
-) -> Estimate | None:
-    """A conditional rate; None where its condition never holds (all right, or all wrong, without)."""
-    try:
-        return metric(without, with_)
-    except metrics.NoRecordsError:
-        return None
+def _shared(pair: _Pair) -> int:
+    """How many varieties both runs hold."""
+    return len(pair[0].varieties.keys() & pair[1].varieties.keys())
 
 
 def _run_row(run: Run) -> RunRow:

@@ -89,7 +89,7 @@ def asked(world: World) -> Asked:
         gold=np.full(n, 1),
         prediction=np.full(n, 1),
         choices=np.full(n, 4),
-        passages=np.full(n, None),
+        records=np.full(n, None),
         answer_rank=unknown,
         grade_rank=unknown,
         chosen_rank=unknown,

@@ -13,7 +13,7 @@ def test_what_is_not_recorded_is_unknown_and_not_no():
     found = columns([record(1, 1), record(2, 0, passages=[passage(1), passage(2)])])
     assert found.answer_rank.tolist() == found.grade_rank.tolist() == found.context_answer.tolist() == [-1, -1]
     assert np.isnan(found.grade).all() and np.isnan(found.tokens).all()
-    assert [len(one) for one in found.passages] == [0, 2]
+    assert [len(one or ()) for one in found.told("passages")] == [0, 2]
 
 
 def test_ranks_are_those_of_the_first_passage_that_fits():
@@ -30,6 +30,16 @@ def test_ranks_are_those_of_the_first_passage_that_fits():
 def test_a_mean_grade_needs_all_grades():
     found = columns([record(1, 1, passages=[passage(1, grade=5), passage(2)])])
     assert np.isnan(found.grade[0]) and found.grade_rank[0] == -1
+
+
+def test_questions_are_split_by_what_records_say_of_a_further_key():
+    found = columns([record(1, 1, country="B"), record(2, 0), record(3, 1, country="A"), record(4, 1, country="B")])
+    assert {name: inside.tolist() for name, inside in found.split("country").items()} == {
+        "A": [False, False, True, False],
+        "B": [True, False, False, True],
+    }
+    assert found.split("category") == {}
+    assert columns(run([1], "hi") + run([1], "am")).within({"hi"}).tolist() == [False, True]
 
 
 def test_order_of_records_does_not_matter():

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m4rag_tasks import metrics
-from m4rag_tasks.analysis import columns, compare_by_language, compare_settings, holm
+from m4rag_tasks.analysis import columns, compare_by_language, compare_settings, difference, holm
 
 from .records import run
 
@@ -25,12 +24,12 @@ def test_holm_lies_between_the_p_value_and_bonferroni_and_keeps_the_order(p_valu
     assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
 
 
-def test_differences_are_those_of_the_metrics():
+def test_one_pair_of_settings_is_a_family_of_one():
     rng = np.random.default_rng(3)
     a, b = (run(rng.integers(0, 2, 40).tolist(), "hi") + run(rng.integers(0, 2, 10).tolist(), "am") for _ in "ab")
     (row,) = compare_settings({"m": {"norag": columns(a), "mmrag": columns(b)}}).rows
     assert (row.a, row.b) == ("mmrag", "norag")
-    assert row.difference == metrics.paired_difference(b, a, by_language=True)
+    assert row.difference == difference(columns(b), columns(a))
     assert row.adjusted_p == row.difference.p_value
     assert row.languages == 2
 

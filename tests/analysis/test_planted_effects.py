@@ -37,7 +37,7 @@ def of_retrieval(questions: synthetic.Asked, rng: np.random.Generator) -> Iterat
     yield "gain", world.macro_gain(), *ends(gained.overall.estimate)
     for row in gained.rows:
         yield f"gain {row.language}", world.gain(row.language), *ends(row.difference.estimate)
-    gap = analysis.oracle_gap(runs["oracle"], runs["mmrag"])
+    gap = analysis.difference(runs["oracle"], runs["mmrag"])
     yield "oracle gap", world.oracle_gap(), *ends(gap.estimate)
     (cost,) = costs(runs["norag"], {"mmrag": runs["mmrag"]}).rows
     yield "gain per 1,000 characters", world.macro_gain() / 3, *ends(cost.gain_per_1000_chars)

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from m4rag_tasks.analysis import Columns, columns
-from m4rag_tasks.report.checks import Record
+from m4rag_tasks.analysis import Columns
 from m4rag_tasks.report.data_table import Column, Value
 from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING
 from m4rag_tasks.report.runs import Run, partner
@@ -60,14 +59,14 @@ class Group:
         return [(name, base) for name in self.retrieving if (base := self.base(name)) is not None]
 
 
-def groups(runs: Sequence[Run], complete: Sequence[Mapping[str, Sequence[Record]]]) -> list[Group]:
-    """The groups of some runs; `complete` are the records of each, by complete variety."""
+def groups(runs: Sequence[Run], complete: Sequence[Columns | None]) -> list[Group]:
+    """The groups of some runs; `complete` are the complete varieties of each, None where it has none."""
     found: dict[tuple[str, str, str], tuple[dict[str, Run], dict[str, Columns]]] = {}
-    for run, by_language in zip(runs, complete, strict=True):
+    for run, averaged in zip(runs, complete, strict=True):
         own, as_columns = found.setdefault((run.model, run.dataset, run.asking), ({}, {}))
         own[run.name] = run
-        if records := [record for records in by_language.values() for record in records]:
-            as_columns[run.name] = columns(records)
+        if averaged is not None:
+            as_columns[run.name] = averaged
     return [Group(*where, own, as_columns) for where, (own, as_columns) in found.items()]
 
 
