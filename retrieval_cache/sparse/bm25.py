@@ -41,7 +41,7 @@ from retrieval_cache.store.passages import PassageTable
 
 __all__ = ["FILES", "Bm25Index", "bm25_libraries"]
 
-RESIDENT_BYTES = 1 << 30
+RESIDENT_BYTES = 2 << 30
 """Pages of mapped files that stay in memory between searches, at most."""
 
 _QUERIES_AT_ONCE = 32
@@ -64,6 +64,9 @@ class Bm25Index:
         rest = {name: arrays[name] for name in Postings._fields if name in arrays}
         self._postings = Postings(level=level, part=part, **rest)
         self._formula = Formula(float(params["k1"]), float(params["b"]), self._okapi.average_length)
+        # Memory is looked at between batches; those of a large index read more of it each.
+        share = RESIDENT_BYTES / max(1, sum(array.nbytes for array in arrays.values()))
+        self._at_once = max(1, int(_QUERIES_AT_ONCE * min(1, share)))
 
     @staticmethod
     def build(passages: Iterable[Passage], folder: Path, params: Mapping[str, Any] | None = None) -> None:
@@ -96,7 +99,7 @@ class Bm25Index:
         be taken for a passage or a score. Equal texts are searched once.
         """
         texts = list({query.text: None for query in queries})
-        parts = [texts[i : i + _QUERIES_AT_ONCE] for i in range(0, len(texts), _QUERIES_AT_ONCE)]
+        parts = [texts[i : i + self._at_once] for i in range(0, len(texts), self._at_once)]
         found = list(ordered_map(lambda part: self._search_texts(part, k), parts))
         place = {text: number for number, text in enumerate(texts)}
         order = [place[query.text] for query in queries]

@@ -12,7 +12,7 @@ from retrieval_cache.specs import passage_input
 from retrieval_cache.store.passages import PassageTable
 
 _PER_POSTING = 8  # bytes: three in the index, its terms and segments, and the runs that it is merged from
-_MEMORY = 1_000_000_000  # a run in each process, and a range of hashes while merging
+_MEMORY, _EACH_CORE = 600_000_000, 900_000_000  # what the build took by itself and in each of its processes, in bytes
 
 
 def needs(passages: PassageTable, params: Mapping[str, Any]) -> Needs:
@@ -23,4 +23,4 @@ def needs(passages: PassageTable, params: Mapping[str, Any]) -> Needs:
     def seconds() -> float:
         return seconds_of(lambda: make_run(texts)) / len(texts) * len(passages) / cores()
 
-    return Needs(int(_PER_POSTING * postings), _MEMORY, seconds)
+    return Needs(int(_PER_POSTING * postings), _MEMORY + _EACH_CORE * cores(), seconds)
