@@ -15,7 +15,7 @@ one call makes many figures, is named in `problems`.
     confusion             with_, by="grade"|"answer"               Confusion: relevant × right
     difference            a, b                                     metrics.Difference: any two runs, the oracle gap
     retention, correction without, with_                           Estimate or None
-    flip_ledger           without, with_, oracle                   Ledger: paths of all questions, every flip
+    flip_ledger           without, with_, oracle or None           Ledger: paths of all questions, every flip
     leak_audit            {setting: Columns}                       LeakAudit: per setting and variety
     invalid_answers       {setting: Columns}                       tuple[Invalid]: per setting and variety
     answer_positions      run                                      Positions: by position of the right option

@@ -1,8 +1,8 @@
 """The flip ledger: each question's path without retrieval → with retrieval → with the oracle context.
 
 A path is three letters, R right and W wrong: "WRR" was wrong, was repaired by retrieval, and is right with
-the oracle context. A question is repaired (W → R) or broken (R → W) by retrieval; the ledger names the passage
-that stands behind it.
+the oracle context; without an oracle run a path ends after two. A question is repaired (W → R) or broken
+(R → W) by retrieval; the ledger names the passage that stands behind it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from m4rag_tasks.analysis.columns import Columns, Paired, dense, paired
 from m4rag_tasks.metrics import Estimate
 
 PATHS = tuple("".join(letters) for letters in product("RW", repeat=3))
-"""All paths, from always right to always wrong."""
+"""All paths, from always right to always wrong; those without an oracle run are as ordered."""
+
+_SHORT_PATHS = tuple("".join(letters) for letters in product("RW", repeat=2))
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The eight paths, in the order of `PATHS`, and every question that retrieval repaired or broke.
+    """The eight paths, in the order of `PATHS`, or four without an oracle run, and every question that was turned.
 
     reasons: how often each reason was found, "repaired" and "broken" apart: {"broken": {"chosen": 3, None: 2}}.
     """
@@ -64,14 +66,15 @@ class Ledger:
     reasons: Mapping[str, Mapping[str | None, int]]
 
 
-def flip_ledger(without: Columns, with_: Columns, oracle: Columns) -> Ledger:
-    """The paths of all questions that the three runs of one model scored. Raises as `paired`."""
-    three = paired(without, with_, oracle)
-    right = three.scores == 1
-    number = ((~right) * np.array([[4], [2], [1]])).sum(axis=0)
-    paths = tuple(Path(path, int((number == n).sum()), _share(three, number == n)) for n, path in enumerate(PATHS))
+def flip_ledger(without: Columns, with_: Columns, oracle: Columns | None = None) -> Ledger:
+    """The paths of all questions that the runs of one model scored. Raises as `paired`."""
+    runs = paired(without, with_, *([oracle] if oracle else []))
+    right = runs.scores == 1
+    known = PATHS if oracle else _SHORT_PATHS
+    number = sum((~letter).astype(int) << place for place, letter in enumerate(right[::-1]))
+    paths = tuple(Path(path, int((number == n).sum()), _share(runs, number == n)) for n, path in enumerate(known))
     flipped = np.flatnonzero(right[0] != right[1])
-    flips = tuple(_flip(three.runs[1], place, PATHS[number[place]]) for place in flipped.tolist())
+    flips = tuple(_flip(runs.runs[1], place, known[number[place]]) for place in flipped.tolist())
     reasons: dict[str, dict[str | None, int]] = {"repaired": {}, "broken": {}}
     for flip in flips:
         counts = reasons["repaired" if flip.repaired else "broken"]
@@ -79,8 +82,8 @@ def flip_ledger(without: Columns, with_: Columns, oracle: Columns) -> Ledger:
     return Ledger(paths, flips, reasons)
 
 
-def _share(three: Paired, chosen: np.ndarray) -> Estimate:
-    return intervals.estimate(chosen.astype(float), dense(three.images), failed=three.failed)
+def _share(runs: Paired, chosen: np.ndarray) -> Estimate:
+    return intervals.estimate(chosen.astype(float), dense(runs.images), failed=runs.failed)
 
 
 def _flip(run: Columns, place: int, path: str) -> Flip:

@@ -43,20 +43,24 @@ class LanguageEffect:
 
 @dataclass(frozen=True)
 class LanguageEffects:
-    """The effects that the variants at hand allow. problems: those they do not, and why."""
+    """The effects that the variants at hand allow.
+
+    not_run: those that lack a run, and which. problems: those whose runs cannot be compared, and why.
+    """
 
     rows: tuple[LanguageEffect, ...]
+    not_run: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 def language_effects(variants: Mapping[str, Columns]) -> LanguageEffects:
     """The effects in one setting of one model on one data set; `variants` by name, "" the plain one."""
-    rows, problems = [], []
+    rows, not_run, problems = [], [], []
     for switched, local, english in EFFECTS:
         missing = [name or "plain" for name in (local, english) if name not in variants]
         pair = f"{switched} language, {local or 'plain'} against {english or 'plain'}"
         if missing:
-            problems.append(f"{pair}: no {' and no '.join(missing)} run")
+            not_run.append(f"{pair}: no {' and no '.join(missing)} run")
             continue
         try:
             effect = compare_by_language(*(_without_english(variants[name]) for name in (local, english)))
@@ -64,7 +68,7 @@ def language_effects(variants: Mapping[str, Columns]) -> LanguageEffects:
             problems.append(f"{pair}: {error}")
             continue
         rows.append(LanguageEffect(switched, local, english, effect))
-    return LanguageEffects(tuple(rows), tuple(problems))
+    return LanguageEffects(tuple(rows), tuple(not_run), tuple(problems))
 
 
 def _without_english(run: Columns) -> Columns:

@@ -21,6 +21,18 @@ def test_the_eight_paths_hold_every_question_once():
     assert sum(sum(counts.values()) for counts in ledger.reasons.values()) == len(ledger.flips)
 
 
+def test_without_an_oracle_run_paths_end_after_two_steps():
+    scores = np.random.default_rng(3).integers(0, 2, (3, 100))
+    runs = [columns(run(row.tolist())) for row in scores]
+    short, whole = flip_ledger(*runs[:2]), flip_ledger(*runs)
+    assert [path.path for path in short.paths] == ["RR", "RW", "WR", "WW"]
+    assert [path.questions for path in short.paths] == [
+        sum(path.questions for path in whole.paths if path.path.startswith(two)) for two in ("RR", "RW", "WR", "WW")
+    ]
+    assert [flip.question_id for flip in short.flips] == [flip.question_id for flip in whole.flips]
+    assert [flip.repaired for flip in short.flips] == [flip.repaired for flip in whole.flips]
+
+
 def test_flips_name_the_passage_with_the_answer_the_chosen_option_or_the_best_grade():
     shown = [
         [passage(1, False, 5, [1]), passage(2, True, 4, [2])],  # repaired, the answer stands in the second

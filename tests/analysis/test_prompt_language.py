@@ -26,7 +26,7 @@ def test_effects_are_own_language_minus_english_without_varieties_of_english():
     assert prompt.effect.resources["low"].estimate.value == -0.5
     assert (context.switched, context.local, context.english) == ("context", "localctx", "")
     assert context.effect.overall.estimate.value == pytest.approx(-0.125)
-    assert found.problems == (
+    assert found.not_run == (
         "prompt language, localctx against enprompt_localctx: no enprompt_localctx run",
         "context language, enprompt_localctx against enprompt: no enprompt_localctx run",
     )

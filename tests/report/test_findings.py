@@ -148,6 +148,13 @@ def test_records_of_earlier_versions_and_runs_without_grades_are_reported_all_th
     assert "records do not say" in told["changes"] and "records do not say" in told["leaks"]
     assert "By the judge: No grades of passages" in told["confusion"]
     assert "there is no oracle run" in told["flips"]
+    paths = next(table for section in report.sections for table in section.tables if table.key == "paths")
+    assert [row.cells[4:7] for row in paths.rows if row.cells[6]] == [
+        ("RR", "right throughout", 1),
+        ("RW", "broken by retrieval", 1),
+        ("WR", "repaired by retrieval", 1),
+        ("WW", "wrong throughout", 1),
+    ]
     assert "Records do not say how long the context was" in told["cost"]
 
 

@@ -20,11 +20,16 @@ _QUOTED = 12
 _ON_PAGE = 120
 _INTRO = (
     "Each question’s path: without retrieval → with retrieval → with the oracle context, R right and W wrong. WRR was "
-    "repaired by retrieval, RWR broken by it. The passage responsible is, for a repaired question, the first in which "
+    "repaired by retrieval, RWR broken by it; without an oracle run these are WR and RW. The passage responsible is, "
+    "for a repaired question, the first in which "
     "the right answer stands; for a broken one, the first in which the wrong option stands that was chosen; else the "
     "best-graded one, if graded 4 or more."
 )
 _PATHS = {
+    "RR": "right throughout",
+    "RW": "broken by retrieval",
+    "WR": "repaired by retrieval",
+    "WW": "wrong throughout",
     "RRR": "right throughout",
     "RRW": "right, wrong with oracle",
     "RWR": "broken by retrieval",
@@ -51,16 +56,16 @@ class _Found:
 
 
 def section(among: Sequence[Group], names: Mapping[str, str]) -> Section:
-    """Paths, reasons and flips of every retrieving run that has both partners."""
+    """Paths, reasons and flips of every retrieving run that has one without retrieval beside it."""
     found, missing = [], []
     for group in among:
         for name, base in group.with_base:
             oracle = group.base(name, ORACLE_SETTING)
             if oracle is None:
                 missing.append(f"{group.told}, {group.title(name)}: the third step is missing, there is no oracle run.")
-                continue
+            steps = (base, name, oracle) if oracle else (base, name)
             try:
-                ledger = flip_ledger(group.columns[base], group.columns[name], group.columns[oracle])
+                ledger = flip_ledger(*(group.columns[step] for step in steps))
                 found.append(_Found(group, name, ledger))
             except RunError as error:
                 missing.append(f"{group.told}, {group.title(name)}: {error}.")

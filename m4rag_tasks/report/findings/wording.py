@@ -31,12 +31,13 @@ class _Found:
 
 def section(among: Sequence[Group], names: Mapping[str, str]) -> Section:
     """Each effect overall, by resource class and by variety."""
-    found, problems = [], []
+    found, not_run, problems = [], 0, []
     for group in among:
         for setting, variants in _variants(group).items():
             effects = language_effects(variants)
             found += [_Found(group, setting, one) for one in effects.rows]
-            problems += [(f"{group.told}, {run_title(setting)}", problem) for problem in effects.problems]
+            not_run += len(effects.not_run)
+            problems += [f"{group.told}, {run_title(setting)}: {problem}." for problem in effects.problems]
     columns = (
         *who(among)[:3],
         Column("title", "Setting"),
@@ -57,19 +58,17 @@ def section(among: Sequence[Group], names: Mapping[str, str]) -> Section:
         _INTRO,
         charts,
         (table,) if rows else (),
-        _missing(problems, bool(rows)),
+        _missing(problems, not_run, bool(rows)),
     )
 
 
-def _missing(problems: Sequence[tuple[str, str]], some: bool) -> tuple[str, ...]:
+def _missing(problems: Sequence[str], not_run: int, some: bool) -> tuple[str, ...]:
     """What went wrong, and, counted, what was not run: hardly anybody runs every variant of every setting."""
-    not_run = [problem for _, problem in problems if problem.endswith(" run")]
-    wrong = [f"{where}: {problem}." for where, problem in problems if not problem.endswith(" run")]
     bring = "the variants enprompt, localctx and enprompt_localctx of a setting bring them"
-    if not some and not wrong:
+    if not some and not problems:
         return (f"No setting was run in two variants that differ in the language of prompt or context: {bring}.",)
-    further = f"{len(not_run)} further comparisons need runs that are not there: {bring}."
-    return (*wrong, *((further,) if not_run else ()))
+    further = f"{not_run} further comparisons need runs that are not there: {bring}."
+    return (*problems, *((further,) if not_run else ()))
 
 
 def _variants(group: Group) -> dict[str, dict[str, Columns]]:
