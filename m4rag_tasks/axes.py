@@ -28,6 +28,9 @@ class Setting:
     work: ClassVar[str] = "answer"
     """What the model does in such a task: "answer" the question, "write" a text about it, or "judge" passages."""
 
+    pictured: ClassVar[bool] = True
+    """Whether the model is shown the picture."""
+
     @property
     def cached_as(self) -> str:
         """The setting whose retrieval cache is read."""

@@ -8,7 +8,8 @@ names; in the place of a setting may stand what is written or judged. In the ord
     dataset_path__<dataset>, dataset_name__…, dataset_kwargs__…    where the rows are (values)
     metadata__<dataset>__<setting>[__<variant>]__<language>   provenance (a value); checks cache and template
     docs__<dataset>__<language>                      process_docs: the rows of one language
-    docs__<dataset>__<judging>[__<variant>]__<language>       the same, once for each passage
+    docs__<dataset>__<setting>[__<variant>]__<language>       the same, for judging (a row for each passage) and
+                                                     for what is written without a look at the picture
     prompt__<dataset>__<setting>[__<variant>]        doc_to_text: the whole prompt, passages included
     image__<dataset>                                 doc_to_visual
     target__<dataset>__<setting>[__<variant>]        doc_to_target
@@ -100,7 +101,7 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
         "revision": sources.source(cell.dataset).kwargs.get("revision"),
         "rows": datasets.rows_digest(found, cell.dataset),
         # Neither the pictures nor whether they are blanks shows in a prompt.
-        "images": images.summary(cell.dataset, found),
+        "images": images.summary(cell.dataset, found) if cell.setting.pictured else "not shown",
         "context": contexts.context_digest(cell.dataset, kind) if kind else None,
         "contexts": {
             kind: {
@@ -119,15 +120,16 @@ def _metadata(dataset: str, setting: str, *variant_and_language: str) -> dict[st
     }
 
 
-def _docs(dataset: str, *judging_and_language: str) -> Callable[[Any], Any]:
-    *judging, code = judging_and_language
+def _docs(dataset: str, *axes_and_language: str) -> Callable[[Any], Any]:
+    *axes, code = axes_and_language
     asked, variety = DATASETS[dataset], language(code)
-    cell = cell_named(dataset, *judging) if judging else None
+    cell = cell_named(dataset, *axes) if axes else None
 
     @stop
     def docs(table: Any) -> Any:
         found = datasets.rows_of_language(table, asked, variety)
-        images.check_images(asked, found)
+        if cell is None or cell.setting.pictured:
+            images.check_images(asked, found)
         if "food_id" in found.column_names:
             datasets.knowledge_base(asked)  # records name the origin; a missing file must show now
         return cell.docs(found) if cell else found

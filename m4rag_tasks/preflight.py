@@ -111,7 +111,7 @@ class _Look:
                 self._once(_verify_cache, task.dataset.key, task.setting.cached_as)
             for doc in cell.docs(datasets.without_images(rows)):
                 cell.prompt(cell.row(doc))
-        if self.pictures != "none":
+        if self.pictures != "none" and task.setting.pictured:
             self._once(self._look_at_pictures, task.dataset, task.language)
 
     def _look_at_options(self, dataset: Dataset, language: Language, asked: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from m4rag_tasks.suite import Task, Writing, all_tasks, groups, resolve, tag
+from m4rag_tasks.suite import Task, all_tasks, groups, resolve, tag
 
 # Metrics of a group, and whether a leaf counts by its number of questions.
 WEIGHTED = {
@@ -57,7 +57,8 @@ def leaf(task: Task) -> str:
     """The YAML of one task."""
     axes = f"{_axes(task)}__{task.language.code}"
     # A judge is asked about each passage: which rows there are depends on what was found.
-    rows = _axes(task) if task.setting.work == "judge" else task.dataset.key
+    plain = task.setting.pictured and task.setting.work != "judge"
+    rows = task.dataset.key if plain else _axes(task)
     return (
         f"{MARK}include: {base_name(task)}\n"
         f"task: {task.name}\n"
@@ -70,8 +71,7 @@ def leaf(task: Task) -> str:
 def base(task: Task) -> str:
     """What the leaves of one data set, setting and variant share."""
     key, up = task.dataset.key, "../" * len(folder_of(task).parts)
-    pictured = not isinstance(task.setting, Writing) or task.setting.pictured
-    image = f"image__{key}" if pictured else "no_image"
+    image = f"image__{key}" if task.setting.pictured else "no_image"
     return (
         f"{MARK}include: {up}_m4rag_{task.kind}\n"
         f"dataset_path: !function m4rag_tasks.hooks.dataset_path__{key}\n"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from m4rag_tasks import images, preflight, prompts, retrieval, suite
+from m4rag_tasks import hooks, images, preflight, prompts, retrieval, sources, suite
 from m4rag_tasks.cells import cell as cell_named
 from m4rag_tasks.cli import main
 from retrieval_cache import CacheError
@@ -130,6 +130,18 @@ def test_missing_pictures_stop_only_a_model_that_looks_at_them(copy):
     (copy / "images" / "7_0.jpg").unlink()
     preflight.stop_unless_ready(LEAVES, images=False)
     assert "7_0.jpg" in stopped(LEAVES, pictures=True)
+
+
+def test_a_task_without_pictures_asks_for_none(copy, monkeypatch):
+    (copy / "images" / "7_0.jpg").unlink()
+    assert "7_0.jpg" in stopped(["m4rag_wc_make_caption_nan"], pictures=True)
+    preflight.stop_unless_ready(["m4rag_wc_make_oracle_translation_nan"], images=True)
+    assert preflight.preflight(suite.resolve("m4rag_wc_make_oracle_translation_nan")) == []
+    table = sources.load(suite.DATASETS["wc"], 0)
+    assert len(hooks.docs__wc__make_oracle_translation__nan(table)) == 1
+    assert hooks.metadata__wc__make_oracle_translation__nan["images"] == "not shown"
+    with pytest.raises(SystemExit, match="7_0"):
+        hooks.docs__wc__nan(table)
 
 
 def test_a_hub_that_cannot_be_reached_is_tried_once_for_all_varieties(monkeypatch):
