@@ -15,7 +15,8 @@ from m4rag_tasks.cli_context import add_context_verbs
 from m4rag_tasks.cli_corpus import add_corpus_verbs
 from m4rag_tasks.cli_encoder import add_encoder_verbs
 from m4rag_tasks.cli_judge import add_judge_verbs
-from m4rag_tasks.errors import DataError, M4ragError
+from m4rag_tasks.cli_outside import add_include_path, use_include_path
+from m4rag_tasks.errors import M4ragError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,12 +66,8 @@ def tasks(options: argparse.Namespace) -> int:
 
 def check_language(options: argparse.Namespace) -> int:
     from m4rag_tasks import check_language as checker
-    from m4rag_tasks import outside
 
-    for folder in options.include_path:
-        if not folder.is_dir():
-            raise DataError(f"--include_path names {folder}, which is not a folder. Correct it, or make the folder.")
-    outside.use_folders(options.include_path)
+    use_include_path(options)
     codes = options.codes or list(suite.languages())
     found = {code: checker.problems(suite.language(code)) for code in codes}
     for code, problems in found.items():
@@ -225,9 +222,7 @@ def _add_verbs_of_the_grid(verbs: argparse._SubParsersAction[argparse.ArgumentPa
 
     verb = verbs.add_parser("check-language", help="is the template of a variety as it must be?")
     verb.add_argument("codes", nargs="*", metavar="CODE", help="varieties (default: all of languages.toml)")
-    verb.add_argument(
-        "--include_path", type=Path, action="append", default=[], help="a folder with templates outside the package"
-    )
+    add_include_path(verb)
     verb.set_defaults(verb=check_language)
 
     verb = verbs.add_parser("generate", help="write the task YAMLs and the table of languages")

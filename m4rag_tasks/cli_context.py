@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m4rag_tasks import suite
+from m4rag_tasks.cli_outside import add_include_path, use_include_path
 from m4rag_tasks.errors import ContextError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add_context_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     action.add_argument("--name", help="what the set is called (default: the model's name)")
     action.add_argument("--model", metavar="NAME", help="who wrote the texts, where no results file says it")
     action.add_argument("--revision", help="of the model, where the run's model arguments do not say it")
+    add_include_path(action)
     for check, option in _LIMITS.items():
         action.add_argument(
             f"--max-{option}",
@@ -63,6 +65,7 @@ def context_import(options: argparse.Namespace) -> int:
     from m4rag_tasks import context_import as importing
     from m4rag_tasks.written_samples import read_written
 
+    use_include_path(options)
     looked = importing.look(read_written(options.samples, options.model, options.revision))
     for finding in looked.findings:
         print(f"{finding.question_id}: {finding.check}: {finding.what}")

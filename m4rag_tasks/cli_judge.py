@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from m4rag_tasks.cli_outside import add_include_path, use_include_path
+
 if TYPE_CHECKING:
     from m4rag_tasks.judging.agreement import AgreementReport, PairAgreement
     from m4rag_tasks.judging.kappa import Agreement
@@ -31,6 +33,7 @@ def add_judge_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     action.add_argument("--judge", metavar="NAME", help="the judge, where no results file says it")
     action.add_argument("--revision", help="of the judge, where the run's model arguments do not say it")
     action.add_argument("--partial", action="store_true", help="write what is there although grades are missing")
+    add_include_path(action)
     action.set_defaults(verb=judge_import)
 
     action = actions.add_parser("agreement", help="how far judges agree, with each other and with people")
@@ -48,6 +51,7 @@ def judge_import(options: argparse.Namespace) -> int:
     from m4rag_tasks.grades import write_grades
     from m4rag_tasks.judge_import import import_grades, summary
 
+    use_include_path(options)
     grades, missing = import_grades(options.samples, options.judge, options.revision, options.partial)
     write_grades(options.output, grades)
     print("\n".join(_aligned(summary(grades), names=3)))

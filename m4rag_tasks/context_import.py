@@ -10,7 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,9 @@ def look(written: Written) -> Looked:
     """
     task = written.task
     _refuse_other_rows(written)
-    expected = expected_questions(task)
+    own = select(task.dataset.key, task.setting.name)
+    outside = [file.task for file in written.files if file.task not in own]
+    expected = expected_questions([*own, *outside])
     unknown = written.texts.keys() - {asked.question_id for asked in expected}
     if unknown:
         raise ContextError(
@@ -77,10 +79,10 @@ def _refuse_other_rows(written: Written) -> None:
             )
 
 
-def expected_questions(task: Task) -> tuple[Expected, ...]:
-    """Every question, in all languages and wordings, that a set of this writing task has a text for."""
+def expected_questions(tasks: Iterable[Task]) -> tuple[Expected, ...]:
+    """Every question that a set of these leaves of a writing task has a text for."""
     found: dict[str, Expected] = {}
-    for leaf in select(task.dataset.key, task.setting.name):
+    for leaf in tasks:
         cell, dataset = cell_of(leaf), leaf.dataset
         for doc in datasets.without_images(datasets.load_rows(dataset, leaf.language)):
             question = cell.row(doc)

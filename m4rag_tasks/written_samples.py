@@ -24,6 +24,7 @@ from m4rag_tasks.written_text import ends_with_a_mark
 
 RECORD_KEY = "written"
 _SAMPLES_NAME = re.compile(r"(?P<date>.+?)_samples_(?P<task>.+)\.jsonl")
+_WRITING = re.compile(r"m4rag_[a-z_]+_make_")
 _SHOWN = 5
 
 
@@ -109,6 +110,11 @@ def _files(path: Path) -> Iterator[SamplesFile]:
             results = file.with_name(f"{match['date']}_results.json")
             facts, fault = read_facts(results, file.parent.name)
             yield SamplesFile(file, task, match["date"], facts, task_config(results, task.name), fault)
+        elif match and not task and _WRITING.match(match["task"]):
+            raise RunError(
+                f"{file}: there is no task {match['task']}. Of a language variety of your own, name the folder: "
+                "--include_path"
+            )
         elif path.is_file():
             raise RunError(f"{path} holds no samples of a writing task. They are listed by: m4rag tasks --work write")
 
@@ -210,10 +216,12 @@ def _text(record: Mapping[str, Any], sample: Mapping[str, Any], file: SamplesFil
         marked = file.task.setting.makes != "queries" and ends_with_a_mark(text)
         finish = "cut_off" if tokens >= file.limit and not marked else "ended"
     written_in = str(record.get("written_in", file.task.language.code))
-    if written_in not in suite.languages():
+    try:
+        suite.language(written_in)
+    except UnknownNameError as error:
         raise RunError(
             f"{where}: there is no language {written_in!r}. Check that this file is as the harness wrote it."
-        )
+        ) from error
     return Text(record["question_id"], text, finish, written_in, where, blank=record.get("image") == "blank")
 
 
