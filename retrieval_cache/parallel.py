@@ -19,9 +19,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Like map(), in threads, results in the order of the items; reads only a little ahead."""
-    threads = cores()
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+) -> Iterator[Result]:
+    """Like map(), in threads (one for each core), results in the order of the items; only a few of them ahead."""
+    threads = threads or cores()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

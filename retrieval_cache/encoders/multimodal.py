@@ -24,7 +24,7 @@ import numpy as np
 
 from retrieval_cache.encoders.adapter import Adapter
 from retrieval_cache.encoders.batches import make_batches
-from retrieval_cache.encoders.pictures import ReadPictures, lost_worker, read_here, read_pictures
+from retrieval_cache.encoders.pictures import read_pictures
 from retrieval_cache.encoders.weights import ModelError
 from retrieval_cache.images import image_size, is_remote, query_image, resolve_image
 from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
@@ -105,23 +105,8 @@ class MultimodalEncoder:
     def encode(self, items: Sequence[Item]) -> np.ndarray:
         """float32 [n, dim], a row of length 1 for each item in their order; all are queries or all are passages."""
         tokens, batches = self.batches(items)
-        try:
-            return self._encode(items, tokens, batches, read_pictures)
-        except RuntimeError as error:
-            if not lost_worker(error):
-                raise
-        warnings.warn(
-            f"{self.name}: a process that reads pictures was killed, perhaps because memory ran out; the pictures of "
-            f"{len(items)} items are read one after the other.",
-            stacklevel=2,
-        )
-        return self._encode(items, tokens, batches, read_here)
-
-    def _encode(
-        self, items: Sequence[Item], tokens: Sequence[int], batches: Sequence[Sequence[int]], read: ReadPictures
-    ) -> np.ndarray:
         vectors = np.empty((len(items), self.dim), np.float32)
-        pictures = _pictures([items[number] for batch in batches for number in batch], read)
+        pictures = _pictures([items[number] for batch in batches for number in batch])
         for batch in batches:
             chosen = [items[number] for number in batch]
             longest = max(tokens[number] for number in batch)
@@ -171,10 +156,10 @@ class MultimodalEncoder:
         return np.concatenate([self._embed(items[part], pictures[part], longest) for part in parts])
 
 
-def _pictures(items: Sequence[Item], read: ReadPictures) -> Iterator[Image.Image]:
+def _pictures(items: Sequence[Item]) -> Iterator[Image.Image]:
     """The pictures of those items that have one, in their order, read ahead of the model."""
     with_one = [item for item in items if item.image is not None]
-    for item, picture in zip(with_one, read([item.image for item in with_one]), strict=True):
+    for item, picture in zip(with_one, read_pictures([item.image for item in with_one]), strict=True):
         if isinstance(picture, CorpusError):
             raise _of(item, picture) from picture
         yield picture

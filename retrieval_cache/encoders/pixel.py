@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from retrieval_cache.encoders import descriptor
+from retrieval_cache.encoders.pictures import read_pictures
 from retrieval_cache.images import is_remote, query_image, resolve_image
 from retrieval_cache.records import CorpusError, Passage, Query, RetrieverSpec
 from retrieval_cache.sparse.analyser import analyser_libraries, word_forms
@@ -33,7 +34,7 @@ class PixelEncoder:
 
     uses_images = True
     passage_images = True
-    batch = 64
+    batch = 1024
     memory = 300_000_000
     gpu_memory = 0
 
@@ -42,8 +43,6 @@ class PixelEncoder:
         self.name, self._params = spec.name, spec.params
         self._text_dim = int(self._params["text_dim"])
         self.dim = self._text_dim + descriptor.DIM
-        # Articles share one picture among their passages, questions too.
-        self._describe = functools.lru_cache(maxsize=4096)(descriptor.describe)
 
     def encode_queries(self, queries: Sequence[Query]) -> np.ndarray:
         images = [(query_image(query), f"query {query.id!r}") for query in queries]
@@ -66,17 +65,17 @@ class PixelEncoder:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         text_scale = np.sqrt(self._params["text_weight"])
         image_scale = np.sqrt(self._params["image_weight"])
+        # Articles share one picture among their passages, questions too.
+        described: dict[Path, np.ndarray] = {}
+        coming = read_pictures(list(dict.fromkeys(path for path, _ in images if path)), descriptor.describe)
         for row, (text, (path, owner)) in enumerate(zip(texts, images, strict=True)):
             vectors[row, : self._text_dim] = text_scale * self._text(text)
-            if path is not None:
-                vectors[row, self._text_dim :] = image_scale * self._image(path, owner)
+            if path is None:
+                continue
+            if path not in described:
+                described[path] = _found(next(coming), owner)
+            vectors[row, self._text_dim :] = image_scale * described[path]
         return vectors
-
-    def _image(self, path: Path, owner: str) -> np.ndarray:
-        try:
-            return self._describe(path)
-        except CorpusError as error:
-            raise CorpusError(f"{owner}: {error.message}", error.fix) from error
 
     def _text(self, text: str) -> np.ndarray:
         """float64 [text_dim] of length 1, or zero for a text without words."""
@@ -92,6 +91,12 @@ class PixelEncoder:
             vector[(hashed >> 1) % self._text_dim] += sign * (1.0 + np.log(count))
         length = np.sqrt(np.square(vector).sum())
         return vector / length if length else vector
+
+
+def _found(described: np.ndarray | CorpusError, owner: str) -> np.ndarray:
+    if isinstance(described, CorpusError):
+        raise CorpusError(f"{owner}: {described.message}", described.fix) from described
+    return described
 
 
 @functools.lru_cache(maxsize=1 << 18)

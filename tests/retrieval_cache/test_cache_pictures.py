@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import time
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +15,7 @@ from retrieval_cache import Query, default_spec
 from retrieval_cache.encoders import pictures
 from retrieval_cache.encoders.multimodal import MultimodalEncoder
 from retrieval_cache.encoders.pictures import WORTH_WORKERS, read_pictures
+from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.images import read_rgb
 from retrieval_cache.records import CorpusError
 
@@ -84,16 +83,18 @@ class Colours:
     def embed(self, texts, images, asked):
         if self.killing:
             self.killing = False
-            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-            time.sleep(30)  # not join(), which would take the news of its death from torch
+            worker = multiprocessing.active_children()[0]
+            worker.kill()  # all of its pictures are larger than what a pipe holds: it is in the middle of one
+            worker.join()
         return torch.tensor(np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images]))
 
 
-def test_a_killed_worker_costs_its_call_and_no_more(tmp_path, draw, monkeypatch):
+@pytest.mark.parametrize("main_thread", [True, False])
+def test_a_killed_worker_costs_what_it_had_left_and_no_more(tmp_path, draw, monkeypatch, main_thread):
     monkeypatch.setattr(pictures, "cores", lambda: 3)
     asked = []
     for number in range(100):
-        path = draw(tmp_path / f"{number}.png", number)
+        path = draw(tmp_path / f"{number}.png", number, size=300)
         asked.append(Query(f"q{number}", "x", path.name, path))
 
     def encoded(killing):
@@ -101,6 +102,26 @@ def test_a_killed_worker_costs_its_call_and_no_more(tmp_path, draw, monkeypatch)
         return MultimodalEncoder(SimpleNamespace(name="colours", params=default_spec("b3").params), adapter, 64)
 
     whole = encoded(False).encode_queries(asked)
-    with pytest.warns(UserWarning, match="a process that reads pictures was killed"):
-        found = encoded(True).encode_queries(asked)
-    assert np.array_equal(found, whole)
+    found = []
+    with pytest.warns(UserWarning, match="a process that reads pictures was killed") as told:
+        if main_thread:
+            found.append(encoded(True).encode_queries(asked))
+        else:
+            thread = threading.Thread(target=lambda: found.append(encoded(True).encode_queries(asked)), daemon=True)
+            thread.start()
+            thread.join(60)
+    assert np.array_equal(found, [whole])
+    assert len(told) == 1
+
+
+def test_pixel_reads_with_workers_what_it_reads_alone(world, monkeypatch):
+    monkeypatch.setattr(pictures, "WORTH_WORKERS", 2)
+    found = []
+    for count in (1, 3):
+        monkeypatch.setattr(pictures, "cores", lambda count=count: count)
+        found.append(PixelEncoder().encode_queries(world.queries * 2))
+    assert np.array_equal(*found)
+    world.queries[5].image_path.write_bytes(b"no picture")
+    with pytest.raises(CorpusError, match=r"query 'q5'.*cannot be read"):
+        PixelEncoder().encode_queries(world.queries)
+    assert not multiprocessing.active_children()
