@@ -222,7 +222,8 @@ def _made(work: Any, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         Worker,
         fn_constructor_args=(ray.put(work),),
         batch_size=1,
-        compute=ActorPoolStrategy(size=min(actors, len(numbers))),
+        # Units are long: one that waits behind another would be missing where an actor is free.
+        compute=ActorPoolStrategy(size=min(actors, len(numbers)), max_tasks_in_flight_per_actor=1),
         **needs,
     )
     for row in made.iter_rows():

@@ -8,20 +8,28 @@ import time
 
 import ray
 
-from retrieval_cache import retrievers, searches
+from retrieval_cache import ray_cluster, retrievers, searches
 from retrieval_cache.dense import embed, shards
 
 
 def prepare() -> None:
-    """Units of one passage or query.
+    """Units of as many passages or queries as a file `unit` beside the cache root says.
 
-    The first worker to see a file `die-<kind>` beside the cache root kills itself; where there is a folder
-    `both-<kind>`, none makes a unit before workers of two nodes are there.
+    The first worker to see a file `die-<kind>` there kills itself; where
+    there is a folder `both-<kind>`, none makes a unit before workers of two nodes are there.
     """
-    shards.SHARD_ROWS = 1
-    retrievers.DenseRetriever.query_block = 1
+    for work in (ray_cluster.EmbeddingWork, ray_cluster.SearchWork):
+        work.units = _small(work.units)
     for kind, unit in (("shard", embed.EmbeddingShard), ("part", searches.PartOfHits)):
         unit.make = _dying(kind, unit.make)
+
+
+def _small(units):
+    def made(work):
+        shards.SHARD_ROWS = retrievers.DenseRetriever.query_block = int((work.root.parent / "unit").read_text())
+        return units(work)
+
+    return made
 
 
 def _dying(kind, make):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import retrieval_cache
+from benchmarks import tiny_encoders
+from m4rag_tasks.cli import main
 from retrieval_cache import CorpusError, build_cache, default_spec
 from retrieval_cache.dense import shards
 from retrieval_cache.ray_cluster import ClusterError, EmbeddingWork, _actors, _libraries, build_with_ray
@@ -42,10 +44,21 @@ def cluster():
 
 
 @pytest.fixture
-def whole(world, tree, monkeypatch):
+def units_of(tmp_path, monkeypatch):
+    """Called with a number: units of so many passages or queries, here and for workers."""
+
+    def small(size):
+        monkeypatch.setattr(shards, "SHARD_ROWS", size)
+        monkeypatch.setattr(DenseRetriever, "query_block", size)
+        (tmp_path / "unit").write_text(str(size))
+
+    return small
+
+
+@pytest.fixture
+def whole(world, tree, units_of):
     """The files of a build by one process, in units as small as the workers'."""
-    monkeypatch.setattr(shards, "SHARD_ROWS", 1)
-    monkeypatch.setattr(DenseRetriever, "query_block", 1)
+    units_of(1)
     root = world.root.parent / "whole"
     build_cache(world.spec("pixel"), world.queries, root)
     return tree(root)
@@ -69,6 +82,27 @@ def test_killed_workers_cost_their_units(cluster, world, tree, whole):
     build_with_ray(world.spec("pixel"), world.queries, world.root)
     assert not list(world.root.parent.glob("die-*"))
     assert tree(world.root) == whole
+
+
+@pytest.mark.parametrize("retriever, killed", [("mme5", ()), ("b3", ("shard", "part"))])
+def test_models_of_text_and_pictures(cluster, retriever, killed, units_of, tmp_path, tree, monkeypatch, capsys):
+    """The command ends in the bytes of one process, also where a worker is killed while embedding and searching."""
+    model = {"mme5": tiny_encoders.save_mllama, "b3": tiny_encoders.save_b3}[retriever](tmp_path / "model")
+    asked = ["--dataset", "mini", "--setting", "mmrag", "--retriever", retriever, "--model", str(model)]
+    units_of(300)
+    for kind in ("shard", "part"):
+        (tmp_path / f"both-{kind}").mkdir()
+    for kind in killed:
+        (tmp_path / f"die-{kind}").touch()
+    for root, engine in (("whole", ()), ("ray", ("--engine", "ray"))):
+        monkeypatch.setenv("M4RAG_CACHE", str(tmp_path / root))
+        assert main(["cache", "build", *asked, *engine]) == 0
+    told = capsys.readouterr().err
+    assert "embedding passages: 3 units on" in told and "searching: 2 units on" in told
+    for kind in ("shard", "part"):
+        assert len(list((tmp_path / f"both-{kind}").iterdir())) == 2
+    assert not list(tmp_path.glob("die-*"))
+    assert tree(tmp_path / "ray") == tree(tmp_path / "whole")
 
 
 def test_what_is_there_is_not_made_again(cluster, world, tree, whole):
