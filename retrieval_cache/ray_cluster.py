@@ -4,7 +4,7 @@ The driver cuts the passages, makes what is made in one piece and finishes the
 hits. Between, Ray Data hands out the same units that processes of one machine
 share (`units`), first shards of embeddings and then blocks of searches, to
 actors that hold the encoder: one for each GPU, or one for each node where
-there is none. An actor that dies is started anew by Ray and costs its unit.
+there is none (`ray_worker`). An actor that dies is started anew by Ray and costs its unit.
 
 Cache root, images and weights must lie on storage that all nodes see under the
 same path, and all nodes must have the same versions of what shapes the vectors;
@@ -14,36 +14,30 @@ beside what is asked (Ray sends it pickled, within the cluster).
 
 from __future__ import annotations
 
-import functools
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval_cache.build import Build
 from retrieval_cache.dense.embed import EMBEDDING
-from retrieval_cache.estimate import refuse_what_cannot_fit
+from retrieval_cache.estimate import gigabytes, refuse_what_cannot_fit
 from retrieval_cache.files import Progress
-from retrieval_cache.records import BuildSpec, CacheError, Query, RetrieverSpec
+from retrieval_cache.ray_worker import ClusterError, EmbeddingWork, SearchWork, Tries, Worker, libraries_of
+from retrieval_cache.records import BuildSpec, CacheError, Query
 from retrieval_cache.retriever import IndexFolder, Retriever, key_of_index
-from retrieval_cache.retrievers import Resources, make_retriever
-from retrieval_cache.searches import SEARCHING, Searches
+from retrieval_cache.retrievers import Resources
+from retrieval_cache.searches import SEARCHING
 from retrieval_cache.store.cache import Cache
 from retrieval_cache.store.caches import index_folder, passages_folder
 from retrieval_cache.store.manifest import Manifest
-from retrieval_cache.store.parts import Block
 from retrieval_cache.store.passages import FILE as PASSAGES_FILE
 from retrieval_cache.store.passages import PassageTable
-from retrieval_cache.units import Unit, make_unit, progress_bar
+from retrieval_cache.units import Unit, progress_bar
 
 if TYPE_CHECKING:
-    import numpy as np
-
-
-class ClusterError(CacheError):
-    """Ray is not installed, or a node of the cluster cannot take part in a build."""
+    from ray.data import Dataset
 
 
 def build_with_ray(
@@ -70,111 +64,10 @@ def build_with_ray(
         searches, blocks = build.searches(manifest)
         units = searches.units(blocks, folder, folder, lambda: build.retriever.open(index), progress)
         work = SearchWork(
-            spec.retriever, build.resources, build.root, _libraries(build.retriever), index, searches, blocks, folder
+            spec.retriever, build.resources, build.root, libraries_of(build.retriever), index, searches, blocks, folder
         )
         _spread(work, units, SEARCHING, "queries", progress)
     return build.run()
-
-
-@dataclass(frozen=True)
-class EmbeddingWork:
-    """What an actor must know to embed shards of an index."""
-
-    retriever: RetrieverSpec
-    resources: Resources
-    root: Path
-    libraries: Mapping[str, str]
-    index: IndexFolder
-    passages: Path
-    image_root: Path | None
-
-    @property
-    def seen(self) -> Path:
-        """What the driver has made, so every node must see it."""
-        return self.passages
-
-    def units(self) -> Sequence[Unit]:
-        retriever = _same_retriever(self)
-        return retriever.units(PassageTable(self.passages), self.index, self.image_root)
-
-
-@dataclass(frozen=True)
-class SearchWork:
-    """What an actor must know to search blocks of queries."""
-
-    retriever: RetrieverSpec
-    resources: Resources
-    root: Path
-    libraries: Mapping[str, str]
-    index: IndexFolder
-    searches: Searches
-    blocks: Sequence[Block]
-    hits: Path
-
-    @property
-    def seen(self) -> Path:
-        """What the driver has made, so every node must see it."""
-        return self.index.path
-
-    def units(self) -> Sequence[Unit]:
-        retriever = _same_retriever(self)
-        return self.searches.units(
-            self.blocks, self.hits, self.hits, lambda: retriever.open(self.index), lambda line: None
-        )
-
-
-class Worker:
-    """An actor: makes the units whose numbers it is given, and says on which node it did."""
-
-    def __init__(self, work: Any) -> None:
-        self._reference = work
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list]:
-        import ray
-
-        (number,) = batch["unit"]
-        kind = message = fix = ""
-        try:
-            make_unit(self._units[number], self._work.root, lambda line: None)
-        except CacheError as error:  # Ray would bury it in words of its own
-            kind, message, fix = type(error).__name__, error.message, error.fix
-        node = ray.get_runtime_context().get_node_id()
-        return {"unit": [number], "node": [node], "error": [kind], "message": [message], "fix": [fix]}
-
-    @functools.cached_property
-    def _work(self) -> EmbeddingWork | SearchWork:
-        import ray
-
-        return ray.get(self._reference)
-
-    @functools.cached_property
-    def _units(self) -> Sequence[Unit]:
-        # Not made in __init__: Ray reports what a call raises, and only that an actor could not be made.
-        return self._work.units()
-
-
-def _same_retriever(work: EmbeddingWork | SearchWork) -> Retriever:
-    """The retriever on this node. Raises ClusterError if the node cannot see the cache root or has other versions."""
-    host = socket.gethostname()
-    if not work.seen.exists():
-        raise ClusterError(
-            f"the node {host} does not see the cache folder {work.root}.",
-            "Put it on storage that all nodes see under the same path.",
-        )
-    retriever = make_retriever(work.retriever, work.resources)
-    here = _libraries(retriever)
-    other = [name for name in sorted({*here, *work.libraries}) if here.get(name) != work.libraries.get(name)]
-    if other:
-        versions = ", ".join(f"{name} {here.get(name)} (driver: {work.libraries.get(name)})" for name in other)
-        raise ClusterError(
-            f"the node {host} would give other vectors: it has {versions}.",
-            "Install the same versions on all nodes, and start the build on a node like those that embed.",
-        )
-    return retriever
-
-
-def _libraries(retriever: Retriever) -> dict[str, str]:
-    return {**retriever.index_libraries, **retriever.search_libraries}
 
 
 def _index(build: Build, retriever: Retriever, manifest: Manifest) -> IndexFolder:
@@ -187,11 +80,15 @@ def _index(build: Build, retriever: Retriever, manifest: Manifest) -> IndexFolde
     units = retriever.units(table, place, image_root)
     if not all(unit.is_done() for unit in units):
         build.progress(f"index: {retriever.spec.name}, {retriever.plan(len(table))}")
-        # The model is loaded by the nodes that embed: whether it fits there, and how fast it is, this one cannot know.
+        # The model is loaded by the nodes that embed: whether it fits there, they say; how fast they are, nobody knows.
         needs = replace(retriever.needs(table, place, image_root), memory=0, gpu=0)
         refuse_what_cannot_fit(f"the index of {retriever.spec.name}", needs, place.path)
+        build.progress(
+            f"index: {retriever.spec.name} takes {gigabytes(needs.disk)} of disk; how long the nodes take shows when "
+            "the first shards are made"
+        )
     work = EmbeddingWork(
-        retriever.spec, build.resources, build.root, _libraries(retriever), place, passages, image_root
+        retriever.spec, build.resources, build.root, libraries_of(retriever), place, passages, image_root
     )
     _spread(work, units, EMBEDDING, "passages", build.progress)
     return build.index(retriever, manifest)
@@ -217,20 +114,35 @@ def _made(work: Any, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
     from ray.data import ActorPoolStrategy
 
     actors, needs = _actors(ray.nodes())
+    tries = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
     rows = ray.data.from_items([{"unit": number} for number in numbers], override_num_blocks=len(numbers))
     made = rows.map_batches(
         Worker,
-        fn_constructor_args=(ray.put(work),),
+        fn_constructor_args=(ray.put(work), tries),
         batch_size=1,
         # Units are long: one that waits behind another would be missing where an actor is free.
         compute=ActorPoolStrategy(size=min(actors, len(numbers)), max_tasks_in_flight_per_actor=1),
         **needs,
     )
-    for row in made.iter_rows():
+    for row in _rows(made):
         if row["error"]:
             kinds = {kind.__name__: kind for kind in _kinds(CacheError)}
             raise kinds.get(row["error"], CacheError)(row["message"], row["fix"])
         yield row["unit"], row["node"]
+
+
+def _rows(made: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows of a data set as they are made. Raises ClusterError if Ray gives up."""
+    from ray.data.exceptions import SystemException
+    from ray.exceptions import RayError
+
+    try:
+        yield from made.iter_rows()
+    except (RayError, SystemException) as error:
+        raise ClusterError(
+            f"the Ray cluster did not go on ({' '.join(str(error).split())[:300]}).",
+            "Look at `ray status` and at Ray's logs. Build again when it is mended: what was made is kept.",
+        ) from error
 
 
 def _kinds(error: type[CacheError]) -> Iterator[type[CacheError]]:
@@ -260,7 +172,14 @@ def _join(progress: Progress) -> None:
         import ray.data
     except ImportError as error:
         raise ClusterError("a build over a cluster needs Ray.", "pip install 'm4rag-tasks[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(logging_level="warning")
+    try:
+        if not ray.is_initialized():
+            ray.init(logging_level="warning")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = os.environ.get("RAY_ADDRESS", "this machine")
+        raise ClusterError(
+            f"no Ray cluster can be reached at {where} ({error}).",
+            "Start one (ray start --head), and name it by RAY_ADDRESS, or leave that out for one of this machine.",
+        ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress(f"ray: {sum(node['Alive'] for node in ray.nodes()):,} nodes")

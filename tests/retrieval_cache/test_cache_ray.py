@@ -12,9 +12,10 @@ import pytest
 import retrieval_cache
 from benchmarks import tiny_encoders
 from m4rag_tasks.cli import main
-from retrieval_cache import CorpusError, build_cache, default_spec
+from retrieval_cache import CorpusError, DoesNotFit, build_cache, default_spec, estimate
 from retrieval_cache.dense import shards
-from retrieval_cache.ray_cluster import ClusterError, EmbeddingWork, _actors, _libraries, build_with_ray
+from retrieval_cache.ray_cluster import _actors, _rows, build_with_ray
+from retrieval_cache.ray_worker import ClusterError, EmbeddingWork, libraries_of
 from retrieval_cache.retriever import IndexFolder
 from retrieval_cache.retrievers import DenseRetriever, Resources, make_retriever
 
@@ -36,7 +37,7 @@ def cluster():
         address=made.address,
         logging_level="warning",
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": "ray_worker.prepare"},
+        runtime_env={"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": "ray_nodes.prepare"},
     )
     yield made
     ray.shutdown()
@@ -123,6 +124,46 @@ def test_an_error_on_a_node_is_told_as_it_is(cluster, world, whole):
         build_with_ray(world.spec("pixel"), world.queries, world.root)
 
 
+def test_an_error_that_is_not_ours_names_the_node(cluster, world, whole):
+    (world.root.parent / "fail-shard").mkdir()
+    with pytest.raises(ClusterError, match=r"the node .* failed with RuntimeError: out of order"):
+        build_with_ray(world.spec("pixel"), world.queries, world.root)
+
+
+def test_a_unit_that_kills_every_worker_ends_the_build(cluster, world, whole):
+    (world.root.parent / "die-shard").mkdir()
+    with pytest.raises(ClusterError, match=r"2 workers were killed .* while they made .*embeddings-0") as caught:
+        build_with_ray(world.spec("pixel"), world.queries, world.root)
+    assert "lack memory" in caught.value.fix
+
+
+def test_what_ray_itself_says_is_an_error_of_ours():
+    exceptions = pytest.importorskip("ray.exceptions", reason="the extra `ray` is not installed")
+
+    class Made:
+        def iter_rows(self):
+            yield {"unit": 1}
+            raise exceptions.RaySystemError("all nodes are gone")
+
+    rows = _rows(Made())
+    assert next(rows) == {"unit": 1}
+    with pytest.raises(ClusterError, match=r"did not go on .*all nodes are gone"):
+        next(rows)
+
+
+def test_a_cluster_that_is_not_there_is_named(world, monkeypatch):
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+    def init(**options):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at 127\.0\.0\.1:1 \(nobody answers\)"):
+        build_with_ray(world.spec("pixel"), world.queries, world.root)
+
+
 def test_without_ray_the_extra_is_named(world, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match="needs Ray") as caught:
@@ -137,7 +178,7 @@ def work(world):
     passages = next(world.root.glob("passages/*/passages.arrow"))
     index = IndexFolder(next(world.root.glob("indexes/*")))
     assert cache
-    return EmbeddingWork(retriever.spec, Resources(), world.root, _libraries(retriever), index, passages, None)
+    return EmbeddingWork(retriever.spec, Resources(), world.root, libraries_of(retriever), index, passages, None)
 
 
 def test_a_node_like_the_driver_can_take_part(work):
@@ -147,6 +188,12 @@ def test_a_node_like_the_driver_can_take_part(work):
 def test_a_node_that_does_not_see_the_cache_is_named(work):
     with pytest.raises(ClusterError, match=r"does not see the cache folder"):
         replace(work, passages=work.passages.with_name("elsewhere")).units()
+
+
+def test_a_node_without_the_memory_refuses(work, monkeypatch):
+    monkeypatch.setattr(estimate, "available_memory", lambda: 1)
+    with pytest.raises(DoesNotFit, match=r"embedding with pixel on the node .* needs .* of memory more"):
+        work.units()
 
 
 def test_a_node_with_other_versions_is_named(work):

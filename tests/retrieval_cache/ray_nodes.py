@@ -8,18 +8,20 @@ import time
 
 import ray
 
-from retrieval_cache import ray_cluster, retrievers, searches
+from retrieval_cache import ray_worker, retrievers, searches
 from retrieval_cache.dense import embed, shards
 
 
 def prepare() -> None:
     """Units of as many passages or queries as a file `unit` beside the cache root says.
 
-    The first worker to see a file `die-<kind>` there kills itself; where
-    there is a folder `both-<kind>`, none makes a unit before workers of two nodes are there.
+    The first worker to see a file `die-<kind>` there kills itself, each that sees a folder `die-<kind>` does, and
+    where there is a folder `fail-<kind>` each raises an error that is not ours. Where there is a folder
+    `both-<kind>`, none makes a unit before workers of two nodes are there.
     """
-    for work in (ray_cluster.EmbeddingWork, ray_cluster.SearchWork):
+    for work in (ray_worker.EmbeddingWork, ray_worker.SearchWork):
         work.units = _small(work.units)
+    ray_worker.TRIES = 2
     for kind, unit in (("shard", embed.EmbeddingShard), ("part", searches.PartOfHits)):
         unit.make = _dying(kind, unit.make)
 
@@ -38,7 +40,10 @@ def _dying(kind, make):
         for folder in unit.path.parents[2:6]:
             try:
                 _meet(folder / f"both-{kind}")
-                (folder / f"die-{kind}").unlink()
+                if (folder / f"fail-{kind}").is_dir():
+                    raise RuntimeError("out of order")
+                if not (folder / f"die-{kind}").is_dir():
+                    (folder / f"die-{kind}").unlink()
             except FileNotFoundError:
                 continue
             os.kill(os.getpid(), signal.SIGKILL)
