@@ -221,7 +221,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _lines(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     # Not splitlines: a remark may hold U+2028, which ends a line for Python but not in JSONL.
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+        if not line or line.isspace():
             continue
         try:
             entry = json_lines.loads(line)
@@ -257,12 +257,11 @@ def _grade(entry: Mapping[str, Any], where: str) -> Grade:
     if missing:
         raise GradesError(f"{where}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. {_MEND}")
     known: dict[str, Any] = {}
-    for name, wanted in _KINDS.items():
-        value = entry.get(name)
-        if value is None:
+    for name, given in entry.items():
+        wanted = _KINDS.get(name)
+        if wanted is None or given is None:
             continue
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
+        value = int(given) if isinstance(given, float) and given.is_integer() else given
         if type(value) is not wanted or value == "":
             what = "a whole number" if wanted is int else "a text"
             raise GradesError(f"{where}: {name} is {value!r}, not {what}. {_MEND}")

@@ -92,11 +92,11 @@ class Columns:
         """Which questions are of some language varieties."""
         return np.array([name in languages for name in sorted(self.varieties)], dtype=bool)[self.strata]
 
-    def take(self, chosen: NDArray[Any]) -> Columns:
-        """The run cut to some questions, by a mask or by their numbers."""
+    def take(self, chosen: NDArray[Any] | slice) -> Columns:
+        """The run cut to some questions, by a mask, by their numbers or by a slice."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "varieties"}
         cut = {name: values[chosen] for name, values in arrays.items()}
-        left = set(np.unique(cut["strata"]).tolist())
+        left = set(np.flatnonzero(np.bincount(cut["strata"])).tolist())
         names = [name for place, name in enumerate(sorted(self.varieties)) if place in left]
         cut |= {"strata": dense(cut["strata"]), "images": dense(cut["images"])}
         return Columns(**cut, varieties={name: self.varieties[name] for name in names})
@@ -110,7 +110,10 @@ class Columns:
 
     def by_language(self) -> dict[str, Columns]:
         """The run cut to each of its varieties, in alphabetical order."""
-        return {name: self.take(self.strata == place) for place, name in enumerate(sorted(self.varieties))}
+        ordered = self.take(np.argsort(self.strata, kind="stable"))
+        ends = np.cumsum(np.bincount(self.strata)).tolist()
+        places = zip(sorted(self.varieties), [0, *ends], ends, strict=False)
+        return {name: ordered.take(slice(start, end)) for name, start, end in places}
 
 
 def columns(records: Iterable[Record]) -> Columns:

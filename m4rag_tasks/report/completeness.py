@@ -16,10 +16,14 @@ from m4rag_tasks.report.runs import Run
 Faults = Mapping[str, str]
 """Variety → why it is incomplete; complete varieties are absent."""
 
+_ByLanguage = Mapping[str, Sequence[Record]]
+
 
 def find_faults(runs: Sequence[Run]) -> list[Faults]:
     """The incomplete varieties of each run, in the order of the runs."""
-    return [_faults(run, _asked_elsewhere(run, runs)) for run in runs]
+    languages = [run.languages for run in runs]
+    most = _most_asked(runs, languages)
+    return [_faults(run, own, most[run.dataset]) for run, own in zip(runs, languages, strict=True)]
 
 
 def failed_requests(records: Sequence[Record]) -> int:
@@ -27,8 +31,7 @@ def failed_requests(records: Sequence[Record]) -> int:
     return sum(map(is_failed, records))
 
 
-def _faults(run: Run, elsewhere: Mapping[str, int]) -> Faults:
-    languages = run.languages
+def _faults(run: Run, languages: _ByLanguage, elsewhere: Mapping[str, int]) -> Faults:
     expected = _expected(run)
     fullest = _fullest(languages)
     found: dict[str, str] = {}
@@ -68,17 +71,17 @@ def _expected(run: Run) -> dict[str, int]:
     return expected
 
 
-def _asked_elsewhere(run: Run, runs: Sequence[Run]) -> dict[str, int]:
-    """The most questions any other run has, for languages whose own number nobody noted."""
-    most: dict[str, int] = {}
-    for other in runs:
-        if other.dataset == run.dataset:
-            for language, records in other.languages.items():
-                most[language] = max(most.get(language, 0), len(records))
+def _most_asked(runs: Sequence[Run], languages: Sequence[_ByLanguage]) -> dict[str, dict[str, int]]:
+    """By data set: the most questions any run has, for languages whose own number nobody noted."""
+    most: dict[str, dict[str, int]] = {}
+    for run, by_language in zip(runs, languages, strict=True):
+        found = most.setdefault(run.dataset, {})
+        for language, records in by_language.items():
+            found[language] = max(found.get(language, 0), len(records))
     return most
 
 
-def _fullest(languages: Mapping[str, Sequence[Record]]) -> dict[str, int]:
+def _fullest(languages: _ByLanguage) -> dict[str, int]:
     """Per language: the size of the language that holds all its questions and more, if there is one.
 
     Only parallel data sets ask the same questions in every language; where

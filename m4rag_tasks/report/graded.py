@@ -64,7 +64,7 @@ def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: 
         if lacking := _lacking(run, shown, judged):
             notes.append(lacking)
             continue
-        if silent := _silent(run, shown, by_passage.keys()):
+        if len(by_passage) < len(judged) and (silent := _silent(run, shown, by_passage.keys())):
             notes.append(silent)
         run.records = with_grades(run.records, by_passage)
     return True

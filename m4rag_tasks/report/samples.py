@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from m4rag_tasks import json_lines, suite
@@ -76,7 +75,7 @@ def read_samples(path: Path, shown: str, rule: str | None = None, task: str = ""
         if question_id in samples.offsets:
             repeated.append(question_id)
             continue
-        samples.records.append(record if is_unscored(record) else {**_slim(record), **_tokens(sample)})
+        samples.records.append(record if is_unscored(record) else _slim(record) | _tokens(sample))
         samples.offsets[question_id] = offset
     if repeated:
         raise _repeated(shown, repeated)
@@ -110,7 +109,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if line.strip():
+            if not line.isspace():
                 yield number, offset, line
             offset += len(line)
 
@@ -154,10 +153,9 @@ def _slim(record: Record) -> Record:
         key: sys.intern(value) if type(value) is str else value for key, value in record.items() if key not in _TEXTS
     }
     found = [passage.get("score") for passage in record["passages"]]
-    known = [score for score in found if isinstance(score, int | float)]
     kept["choices"] = len(record["options"])
     kept["passages"] = [_passage(one) for one in record["passages"]]
-    kept["best_score"] = max(known) if known and len(known) == len(found) else None
+    kept["best_score"] = max(found) if found and {int, float}.issuperset(map(type, found)) else None
     if record["kind"] == "open_ended":
         kept["prediction"] = None if record["prediction"] is None else ""
         kept.update({name: record["scores"][name] for name in SCORES if "score" in record})
@@ -166,17 +164,17 @@ def _slim(record: Record) -> Record:
 
 def _passage(passage: Mapping[str, Any]) -> Record:
     """What tables need of a passage, the same one once in memory: it stands under many questions."""
-    name, has_answer, standing = (passage.get(key) for key in ("id", "has_answer", "has_options"))
+    name, has_answer, standing = passage.get("id"), passage.get("has_answer"), passage.get("has_options")
     return _passage_once(
         name if isinstance(name, str) else None,
         has_answer if isinstance(has_answer, bool) else None,
-        tuple(number for number in standing if type(number) is int) if isinstance(standing, list) else None,
+        tuple([number for number in standing if type(number) is int]) if isinstance(standing, list) else None,
     )
 
 
 @functools.lru_cache(maxsize=1 << 18)
 def _passage_once(name: str | None, has_answer: bool | None, has_options: tuple[int, ...] | None) -> Record:
-    return MappingProxyType({"id": name, "has_answer": has_answer, "has_options": has_options})
+    return {"id": name, "has_answer": has_answer, "has_options": has_options}
 
 
 def _tokens(sample: Mapping[str, Any]) -> Record:

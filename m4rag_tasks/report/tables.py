@@ -49,7 +49,7 @@ def build_report(
     pool = {(run.model, run.dataset, run.name): kept for run, kept in zip(runs, complete, strict=True)}
     return Report(
         runs=tuple(map(_run_row, runs)),
-        settings=tuple(map(_setting_row, runs, complete, faults, lacking(runs, averaged))),
+        settings=tuple(map(_setting_row, runs, whole, complete, faults, lacking(runs, averaged))),
         breakdowns=tuple(breakdowns(runs, whole, faults)),
         changes=tuple(_change(run, pool) for run in runs if run.setting != BASE_SETTING),
         gaps=tuple(_gap(run, pool) for run in runs if run.setting != ORACLE_SETTING),
@@ -91,14 +91,17 @@ def _complete(run: Columns, faults: Faults) -> Columns | None:
     return run.of_languages(kept) if kept else None
 
 
-def _setting_row(run: Run, complete: Columns | None, faults: Faults, lacks: tuple[str, ...]) -> SettingRow:
+def _setting_row(
+    run: Run, whole: Columns, complete: Columns | None, faults: Faults, lacks: tuple[str, ...]
+) -> SettingRow:
+    kind = run.records[0]["kind"]
     return SettingRow(
         **_identity(run),
-        kind=run.records[0]["kind"],
-        **(_averages(complete, run.records[0]["kind"]) if complete else _NO_AVERAGES),
+        kind=kind,
+        **(_averages(complete, kind) if complete else _NO_AVERAGES),
         failed=failed_requests(run.records),
         questions=len(run.records),
-        languages=len(run.languages),
+        languages=len(whole.varieties),
         averaged=len(complete.varieties) if complete else 0,
         lacks=lacks,
         faults=dict(faults),
@@ -111,12 +114,13 @@ _NO_AVERAGES = {**dict.fromkeys(("macro", "micro", "strict", "invalid", "chance"
 
 
 def _averages(run: Columns, kind: str) -> dict[str, Any]:
-    further = {name: _further(run, name) for name in ("strict", *SCORES)}
+    scores = SCORES if kind == "open_ended" else ()
+    references = {name: estimate for name in scores if (estimate := _further(run, name))}
     return {
         "macro": analysis.macro(run),
         "micro": analysis.micro(run),
-        "strict": further.pop("strict"),
-        "references": {name: estimate for name, estimate in further.items() if estimate},
+        "strict": _further(run, "strict") if kind == "mcq" else None,
+        "references": references,
         "invalid": analysis.micro(run, analysis.invalid(run)),
         "chance": float((1 / run.choices).mean()) if kind == "mcq" else None,
     }

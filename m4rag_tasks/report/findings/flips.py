@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from m4rag_tasks.analysis import Flip, Ledger, flip_ledger
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.charts import Chart, Mark
-from m4rag_tasks.report.data_table import Column, DataTable, Row
+from m4rag_tasks.report.data_table import Column, DataTable, Row, Value
 from m4rag_tasks.report.examples import ORACLE_SETTING
 from m4rag_tasks.report.findings.groups import VARIETY, Group, caption, is_who, who
 from m4rag_tasks.report.samples import read_exchange
@@ -46,6 +46,7 @@ _REASONS = {
     None: "none found",
 }
 _CUT = 160
+_NOT_QUOTED = (None, None, "")
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,10 @@ def _flips(among: Sequence[Group], found: Sequence[_Found], names: Mapping[str, 
     )
     quoted, further = [], []
     for one in found:
+        own = is_who(one.group, one.name)
         for place, flip in enumerate(_telling_first(one.ledger.flips)):
-            (quoted if place < _QUOTED else further).append(_row(one, flip, names, quote=place < _QUOTED))
+            telling = _quoted(one, flip) if place < _QUOTED else _NOT_QUOTED
+            (quoted if place < _QUOTED else further).append(_row(own, flip, names, *telling))
     more = f"Of each setting the {_QUOTED} most telling are quoted: those with a passage responsible, in turn."
     return DataTable("flips", "Repaired and broken questions", columns, (*quoted, *further), more, _ON_PAGE)
 
@@ -142,12 +145,18 @@ def _digest(question_id: str) -> str:
     return hashlib.sha256(question_id.encode(errors="backslashreplace")).hexdigest()
 
 
-def _row(one: _Found, flip: Flip, names: Mapping[str, str], quote: bool) -> Row:
-    question, title, worded_in = _quoted(one, flip) if quote else (None, None, "")
+def _row(
+    own: tuple[Value, ...],
+    flip: Flip,
+    names: Mapping[str, str],
+    question: str | None,
+    title: str | None,
+    worded_in: str,
+) -> Row:
     where = (flip.question_id, flip.language, names.get(flip.language, flip.language), question)
     turned = "repaired" if flip.repaired else "broken"
     told = (flip.path, turned, title or flip.passage_id, flip.passage_id, flip.rank, _REASONS[flip.reason])
-    return Row((*is_who(one.group, one.name), *where, *told), flip.language, worded_in)
+    return Row((*own, *where, *told), flip.language, worded_in)
 
 
 def _quoted(one: _Found, flip: Flip) -> tuple[str, str | None, str]:
