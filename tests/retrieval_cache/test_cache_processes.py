@@ -13,6 +13,7 @@ import pytest
 from tqdm import tqdm
 
 import retrieval_cache
+from benchmarks import tiny_encoders
 from retrieval_cache import build_cache, device
 from retrieval_cache.dense import shards
 from retrieval_cache.files import artefact_lock, atomic_file, lock_path
@@ -26,6 +27,9 @@ import json, os, signal, sys
 from pathlib import Path
 from retrieval_cache import BuildSpec, Query, build_cache, default_spec, retrievers, searches
 from retrieval_cache.dense import embed, shards
+from retrieval_cache.encoders.weights import resolve_weights
+from retrieval_cache.retrievers import Resources
+from retrieval_cache.specs import with_weights
 job = json.loads(sys.argv[1])
 retrievers.Bm25Retriever.query_block = retrievers.DenseRetriever.query_block = shards.SHARD_ROWS = 1
 made = 0
@@ -46,17 +50,21 @@ def counted(make):
 for unit in (embed.EmbeddingShard, searches.PartOfHits):
     unit.make = counted(unit.make)
 queries = [Query(i, t, m, Path(p)) for i, t, m, p in job["queries"]]
-spec = BuildSpec("mini", "test", Path(job["corpus"]), default_spec(job["retriever"]), Path(job["image_root"]), k=3)
-build_cache(spec, queries, Path(job["root"]))
+model = job["model"] and Path(job["model"])
+retriever = default_spec(job["retriever"])
+if model:
+    retriever = with_weights(retriever, resolve_weights(str(model)).revision)
+spec = BuildSpec("mini", "test", Path(job["corpus"]), retriever, Path(job["image_root"]), k=3)
+build_cache(spec, queries, Path(job["root"]), resources=Resources(model))
 print("done", flush=True)
 """
 
 
-def start(world, retriever="pixel", dies_after=None, waits=False, **environment) -> subprocess.Popen:
+def start(world, retriever="pixel", dies_after=None, waits=False, model=None, **environment) -> subprocess.Popen:
     job = {
         "corpus": str(world.corpus), "image_root": str(world.image_root), "root": str(world.root),
         "queries": [[q.id, q.text, q.image_id, str(q.image_path)] for q in world.queries],
-        "retriever": retriever, "dies_after": dies_after, "waits": waits,
+        "retriever": retriever, "dies_after": dies_after, "waits": waits, "model": model and str(model),
     }  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, json.dumps(job)], text=True, cwd=PACKAGE, env=os.environ | environment,
@@ -104,6 +112,22 @@ def test_a_killed_worker_costs_what_it_was_making(world, tree, whole, dies_after
     made = out.split()
     assert made[0] == lost and len(made) == 16 - dies_after + 1  # and "done"
     assert tree(world.root) == whole
+
+
+def test_a_model_of_text_and_pictures_goes_on_where_it_was_killed(make_world, tmp_path, tree):
+    model = tiny_encoders.save_b3(tmp_path / "model")
+    whole, killed = make_world(tmp_path), make_world(tmp_path)
+    killed.root = tmp_path / "killed"
+    made = []
+    # While embedding, again while searching, and then to the end.
+    for world, dies_after in ((whole, None), (killed, 2), (killed, 8), (killed, None)):
+        worker = start(world, "b3", dies_after, model=model)
+        out, error = worker.communicate(timeout=300)
+        assert worker.returncode == (0 if dies_after is None else -signal.SIGKILL), error
+        made.append(out.split())
+    assert len(made[0]) == 16 + 1  # and "done"
+    assert [len(lines) for lines in made[1:]] == [2 + 1, 8 + 1, 16 - 2 - 8 + 1]
+    assert tree(killed.root) == tree(whole.root)
 
 
 def test_whoever_waits_for_a_killed_worker_makes_its_unit(world, tree, whole):
