@@ -25,7 +25,7 @@ class EmbeddingShard:
 
     Batches start anew with every shard, so a vector depends neither on where a
     build was stopped nor on who made the shard, also if the encoder's last
-    bits depend on its batch. What `lender` has is not embedded again.
+    bits depend on its batch. What `lender` has is not embedded again, nor is a passage that stands in the shard twice.
     """
 
     path: Path
@@ -49,11 +49,16 @@ class EmbeddingShard:
         lent = self.lender.vectors(passages, self.encoder.dim + 1) if self.lender else {}
         for number, vector in lent.items():
             packed[number] = vector
-        advance(len(lent))
         left = [number for number in range(len(passages)) if number not in lent]
-        packed[left] = shards.pack(
-            _encode_passages(self.encoder, [passages[number] for number in left], self.image_root, advance)
+        first: dict[object, int] = {}
+        for number in left:
+            first.setdefault(_seen(passages[number]), number)
+        once = list(first.values())
+        advance(len(passages) - len(once))
+        packed[once] = shards.pack(
+            _encode_passages(self.encoder, [passages[number] for number in once], self.image_root, advance)
         )
+        packed[left] = packed[[first[_seen(passages[number])] for number in left]]
         shards.write_shard(self.path, packed)
 
 
@@ -132,6 +137,11 @@ def _checked(encoder: Encoder, vectors: np.ndarray, owners: list[str]) -> np.nda
             "Look at its text and image; a half-precision encoder may overflow on it.",
         )
     return vectors
+
+
+def _seen(passage: Passage) -> tuple[str, str, str | None]:
+    """All that an encoder may see of a passage."""
+    return passage.title, passage.text, passage.image
 
 
 def _rows(passages: PassageTable | Sequence[Passage], start: int, stop: int) -> list[Passage]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from retrieval_cache import CacheCorrupt, CorpusError, Passage, Query
 from retrieval_cache.dense import exact, shards
+from retrieval_cache.dense.embed import embedding_shards
 from retrieval_cache.dense.index import DenseIndex
 from retrieval_cache.dense.nearest import error_bound, nearest
 
@@ -51,6 +52,17 @@ def truth(vectors, asked, k):
     scores = products.sum(axis=2).astype(np.float32)
     order = np.stack([np.lexsort((np.arange(len(vectors)), -line))[:k] for line in scores])
     return order, np.take_along_axis(scores, order, 1)
+
+
+def test_equal_passages_of_a_shard_are_embedded_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_ROWS", 4)
+    encoder, passages, _ = world(np.eye(3, dtype=np.float32), [])
+    asked = [passages[row] for row in (2, 0, 2, 0, 1, 2)]
+    told = []
+    for unit in embedding_shards(asked, encoder, tmp_path):
+        unit.make(told.append)
+    assert encoder.calls == 4 and sum(told) == 6
+    assert np.array_equal(shards.Shards(tmp_path, 3).take(np.arange(6), 4), np.eye(3)[[2, 0, 2, 0, 1, 2]])
 
 
 @settings(max_examples=20)
