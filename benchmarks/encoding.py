@@ -1,20 +1,22 @@
 """Multimodal encoding: batches of like items against one item at a time, and what sorting saves in padding.
 
-python -m benchmarks.encoding [--quick]
+python -m benchmarks.encoding [--quick] [--layers N --width N]
 
-Tiny random models of the architectures of mmE5 and B3 on this machine's CPU, real passages and photos of the shared
-sample data where it is there. A GPU gains more from batches; the share of padding is the same there.
+Tiny random models of the architectures of mmE5 and B3, real passages and photos of the shared sample data where it is
+there. A GPU, which is used where there is one, gains more from batches; the share of padding is the same there. Larger
+models (--layers, --width) are measured to be looked at: only the tiny ones go into the table.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,16 @@ _BATCH = 32  # items of a batch that is filled in the order given
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print and keep the table; --quick measures a few items and writes nothing."""
-    quick = "--quick" in arguments
+    """Measure, print and keep the table; --quick measures a few items and, as with larger models, writes nothing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few items")
+    parser.add_argument("--layers", type=int, help="layers of the models, at least 2 (default: as few as there can be)")
+    parser.add_argument("--width", type=int, help="numbers of a state, a multiple of 32 (default: 32)")
+    options = parser.parse_args(arguments)
+    size = {name: value for name in ("layers", "width") if (value := getattr(options, name)) is not None}
     rows = []
     for name, title in (("mme5", "mmE5"), ("b3", "B3")):
-        found = apart("benchmarks.encoding:measure", name, 24 if quick else 192, 8 if quick else 64)
+        found = apart("benchmarks.encoding:measure", name, *((24, 8) if options.quick else (192, 64)), size)
         for kind, what in (("passages", "passages, texts"), ("queries", "questions with a photo")):
             timed = found[kind]
             ratio = timed["single"] / timed["batched"]
@@ -52,27 +59,34 @@ def main(arguments: list[str]) -> int:
                     f"{100 * timed['padded_as_given']:.1f} %",
                 )
             )
-    if quick:
+    if options.quick or size:
+        print(f"{found['device']}, {found['precision']}")
         print("\n".join(f"{row.what}: {row.ours} | {row.other_name}: {row.other} {row.ratio}" for row in rows))
         return 0
-    notes = ["Tiny random models, float32, CPU; medians of three rounds."]
+    notes = [f"Tiny random models, {found['precision']}, {found['device']}; medians of three rounds."]
     save("encoding", "Encoding pictures and texts in batches", rows, notes)
     return 0
 
 
-def measure(name: str, passages: int, queries: int) -> dict[str, Any]:
-    """Seconds batched and one by one, and shares of padding, for passages and for queries with pictures."""
+def measure(name: str, passages: int, queries: int, size: Mapping[str, int]) -> dict[str, Any]:
+    """Seconds batched and one by one, and shares of padding, for passages and for queries with pictures.
+
+    And the device and precision. `size` are layers and width of the model, where they are not the smallest.
+    """
     from retrieval_cache import default_spec
     from retrieval_cache.encoders.multimodal import MultimodalEncoder
     from retrieval_cache.encoders.recipes import make_adapter
     from retrieval_cache.encoders.weights import fingerprint
 
     with tempfile.TemporaryDirectory() as folder:
-        made = {"mme5": tiny_encoders.save_mllama, "b3": tiny_encoders.save_b3}[name](Path(folder) / "model")
+        made = {"mme5": tiny_encoders.save_mllama, "b3": tiny_encoders.save_b3}[name](Path(folder) / "model", **size)
         spec = replace(default_spec(name), revision=fingerprint(made))
-        encoder = MultimodalEncoder(spec, make_adapter(spec, made))
+        adapter = make_adapter(spec, made)
+        encoder = MultimodalEncoder(spec, adapter)
         texts, asked = _passages(passages), _queries(queries, Path(folder))
         return {
+            "device": adapter.device,
+            "precision": adapter.precision,
             "passages": _timed(encoder, encoder.passage_items(texts, None)),
             "queries": _timed(encoder, encoder.query_items(asked)),
         }

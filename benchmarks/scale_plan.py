@@ -243,16 +243,22 @@ It runs one actor for each GPU and refuses nodes that lack the folder or have ot
 
 A worker that dies costs what it was making: the others, or the next build, make it. All ways give the same bytes where
 all processes have the same libraries and the same kind of device, because a shard or block is encoded in the same
-batches whoever makes it. On CPU that is tested (two processes; Ray on two nodes; workers killed). `torchrun` and
-`accelerate launch` stop all workers when one dies; start the command again, or let `torchrun --max-restarts 3`.
+batches whoever makes it. On CPU that is tested (two processes; Ray on two nodes, with models of the kinds of mmE5 and
+B3 too; workers killed). Over a Ray cluster a unit is begun four times at most: one that kills each of its workers ends
+the build, and what was made is kept. A node that lacks the memory for the model refuses before it is loaded. `torchrun`
+and `accelerate launch` stop all workers when one dies; start the command again, or let `torchrun --max-restarts 3`.
 `accelerate launch --cpu` runs one process only.
 
 ## Measured
 
 On {machine}, where {load:.1f} processes wanted a core as measuring began (where these are more than
-the cores, the figures are too low). Nothing here was run on a GPU.
+the cores, the figures are too low). Nothing here was run on a GPU: there is no measured figure of one on this page.
 
 {measured}
+
+With a GPU, two commands measure it: `m4rag cache build … --estimate` encodes a few passages and questions with the
+real weights and says the hours, memory and disk of your build; `python -m benchmarks.encoding --layers 16 --width 2048`
+says items a second, batched and one by one, of random models of the shapes of mmE5 and B3, with device and precision.
 
 ## Reckoned: 4 million passages, 80,000 queries, k = 5
 
