@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m4rag_tasks import intervals
+from m4rag_tasks.analysis.averages import invalid, micro
 from m4rag_tasks.analysis.columns import Columns
 from m4rag_tasks.analysis.passages import UNKNOWN
 from m4rag_tasks.axes import SETTINGS
@@ -21,7 +22,7 @@ from m4rag_tasks.intervals import Codes, Floats
 from m4rag_tasks.metrics import Estimate
 
 OVERALL = ""
-"""Stands for all varieties, macro, where a table has one row per variety."""
+"""Stands for all varieties where a table has one row per variety."""
 
 _SHOW_NOTHING = frozenset(name for name, setting in SETTINGS.items() if setting.context == "none")
 
@@ -64,7 +65,7 @@ class LeakAudit:
 
 @dataclass(frozen=True)
 class Invalid:
-    """Share of answered questions whose answer names no option; language "" is the macro over all varieties."""
+    """Share of answered questions whose answer names no option; language "" is all varieties, micro."""
 
     setting: str
     language: str
@@ -83,9 +84,9 @@ def leak_audit(runs: Mapping[str, Columns]) -> LeakAudit:
 def invalid_answers(runs: Mapping[str, Columns]) -> tuple[Invalid, ...]:
     """Per setting over all varieties, then per setting and variety; failed requests count nowhere."""
     scored = {setting: run.take(run.scored) for setting, run in runs.items() if run.scored.any()}
-    overall = [Invalid(setting, OVERALL, _macro(run.invalid, run)) for setting, run in scored.items()]
+    overall = [Invalid(setting, OVERALL, micro(run, invalid(run))) for setting, run in scored.items()]
     parts = [
-        Invalid(setting, name, _macro(part.invalid, part))
+        Invalid(setting, name, micro(part, invalid(part)))
         for setting, run in scored.items()
         for name, part in run.by_language().items()
     ]

@@ -46,6 +46,7 @@ def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: 
         notes.append(
             f"Grades without {_CUT} count for all runs, though these show passages of several corpora or cuts."
         )
+    lacking: list[tuple[Run, int, int]] = []
     fitting = functools.lru_cache(maxsize=None)(functools.partial(_fitting, own))
     for run in runs:
         shown = [record for record in run.records if record.get("passages") and not is_failed(record)]
@@ -61,12 +62,14 @@ def grade(runs: Sequence[Run], paths: Sequence[Path], judge: str | None, notes: 
             notes.append(other)
             continue
         judged, by_passage = fitting(shown_cuts[0] if len(shown_cuts) == 1 else None)
-        if lacking := _lacking(run, shown, judged):
-            notes.append(lacking)
+        if (seen := _whole(shown, judged)) < ENOUGH * len(shown):
+            lacking.append((run, seen, len(shown)))
             continue
         if len(by_passage) < len(judged) and (silent := _silent(run, shown, by_passage.keys())):
             notes.append(silent)
         run.records = with_grades(run.records, by_passage)
+    if lacking:
+        notes.append(_lacking(lacking))
     return True
 
 
@@ -93,14 +96,13 @@ def _short(keys: Sequence[str]) -> str:
     return ", ".join(key[:12] for key in keys)
 
 
-def _lacking(run: Run, shown: Sequence[Record], judged: Collection[_Key]) -> str | None:
-    """Why the run stays without grades; None where the judge saw enough of it."""
-    seen = _whole(shown, judged)
-    if seen >= ENOUGH * len(shown):
-        return None
+def _lacking(runs: Sequence[tuple[Run, int, int]]) -> str:
+    """Why runs stay without grades that the judge did not see enough of: of how many questions it did, of how many."""
+    listed = "; ".join(f"{run.model}, {run.title} ({seen:,} of {asked:,})" for run, seen, asked in runs)
+    tasks = ", ".join(dict.fromkeys(judge_task(run) for run, *_ in runs))
     return (
-        f"{run.model}, {run.title}, without grades: all passages were judged for {seen:,} of its {len(shown):,} "
-        f"questions, which need not be like the others. To grade it, run {judge_task(run)} (docs/judge.md)."
+        "Without grades are runs of which all passages were judged for a part of the questions only, which need not be "
+        f"like the others: {listed}. To grade them, run {tasks} (docs/judge.md)."
     )
 
 

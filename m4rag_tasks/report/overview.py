@@ -41,7 +41,7 @@ def settings_table(report: Report, kind: str) -> DataTable:
     columns = (
         *_WHO,
         *(Column(name, head, "percent", True) for name, head in (("macro", "Macro"), ("micro", "Micro"), *scores)),
-        Column("invalid", "Not understood", "percent", True),
+        Column("invalid", "Not understood, micro", "percent", True),
         Column("failed", "Failed requests", "count"),
         Column("questions", "Questions", "count"),
         Column("averaged", "Varieties averaged", "count"),

@@ -32,7 +32,9 @@ def test_old_records_are_silent_and_not_free_of_leaks():
 
 
 def test_invalid_answers_are_a_share_of_those_that_came():
-    records = run([0, 0, 1, None], parse=["invalid", "json", "json", "failed_request"])
-    overall, hindi = invalid_answers({"norag": columns(records), "empty": columns(run([None]))})
-    assert overall.invalid.value == hindi.invalid.value == pytest.approx(1 / 3)
-    assert (overall.language, hindi.language) == ("", "hi")
+    records = run([0, 0, 1, None], parse=["invalid", "json", "json", "failed_request"]) + run([1], "am")
+    overall, amharic, hindi = invalid_answers({"norag": columns(records), "empty": columns(run([None]))})
+    assert (overall.language, amharic.language, hindi.language) == ("", "am", "hi")
+    assert (amharic.invalid.value, hindi.invalid.value) == (0, pytest.approx(1 / 3))
+    # Every question counts the same, as in the settings table.
+    assert overall.invalid.value == pytest.approx(1 / 4)

@@ -209,10 +209,12 @@ def test_a_run_of_a_setting_that_was_not_judged_has_no_grades_for_the_few_questi
     page, report = write_report([runs], tmp_path / "report", no_image, {}, grades=[grades])
     assert {row["setting"] for row in rows_of(page, "retained_by_grade")} == {"mmrag"}
     assert {row["setting"] for row in rows_of(page, "confusion") if row["by"] == "the judge"} == {"mmrag"}
-    (note,) = (note for note in report.notes if note.startswith("org/model-7b, Text RAG") and "judge" in note)
+    # All models in one note.
+    (note,) = (note for note in report.notes if note.startswith("Without grades"))
     asked = rich_run.QUESTIONS * len(make.QUESTION)
-    assert f"judged for {asked // 3} of its {asked} questions" in note
-    assert "run m4rag_wc_judge_textrag_caption" in note
+    assert all(f"{model}, Text RAG" in note for model in rich_run.MODELS)
+    assert note.count(f"({asked // 3} of {asked})") == len(rich_run.MODELS)
+    assert "run m4rag_wc_judge_textrag_caption (docs/judge.md)" in note
     # A judge that was asked but named no grade leaves the rest as it is, and that is said.
     silent = [{**line, "grade": None} if line["question_id"].startswith("1") else line for line in lines]
     grades.write_text("".join(f"{json.dumps(line)}\n" for line in silent), encoding="utf-8")

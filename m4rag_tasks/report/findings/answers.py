@@ -11,10 +11,11 @@ from m4rag_tasks.report.findings.groups import VARIETY, Group, caption, is_who, 
 from m4rag_tasks.report.panels import role
 from m4rag_tasks.report.sections import Section
 
+_MICRO = Column("invalid", "Not understood, micro, %", "percent", True)
 _INVALID = Column("invalid", "Not understood, %", "percent", True)
 _INTRO = (
-    "Answers in which no option, or no answer at all, was found; they count as wrong. Mean over varieties, then each "
-    "variety in which there are any. Requests that failed are no answers and are not counted here."
+    "Answers in which no option, or no answer at all, was found; they count as wrong. Of all questions, then of "
+    "each variety in which there are any. Requests that failed are no answers and are not counted here."
 )
 
 
@@ -24,7 +25,7 @@ def section(among: Sequence[Group], names: Mapping[str, str]) -> Section:
     overall = tuple(_row(group, row) for group, row in found if row.language == OVERALL)
     parts = tuple(_row(group, row, names) for group, row in found if row.language and row.invalid.value > 0)
     by_variety = (*who(among), Column("language", "Variety", hidden=True), VARIETY, _INVALID)
-    tables = [DataTable("invalid", "Answers not understood", (*who(among), _INVALID), overall)]
+    tables = [DataTable("invalid", "Answers not understood", (*who(among), _MICRO), overall)]
     if parts:
         title = "Answers not understood, by variety"
         tables.append(DataTable("invalid_by_variety", title, by_variety, parts, most=400))
