@@ -8,6 +8,7 @@ values are given as shares and multiplied by 100 here.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,9 +21,12 @@ _COLOURS = tuple(f"var(--s{number})" for number in range(1, 9))
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 _ROLE_SHAPES = {"base": "square", "rag": "circle", "oracle": "diamond"}
 _LABEL_LENGTHS = {True: 34, False: 18}
+_LEGEND_LENGTHS = {True: 64, False: 34}
 _STEP = 26
 _OFFSET_STEP = 13
 _WRAPPED = "split(datum.label, '\\n')"
+_NAMES = {"labelExpr": _WRAPPED, "grid": False}
+_NAMED_ROWS = {"field": "at", "type": "nominal", "sort": None, "title": None, "axis": _NAMES}
 
 
 def specification(chart: Chart, width: int, wide: bool) -> dict[str, Any]:
@@ -42,7 +46,7 @@ def specification(chart: Chart, width: int, wide: bool) -> dict[str, Any]:
 def _rows(chart: Chart, wide: bool) -> dict[str, Any]:
     series = _series(chart)
     values = [_datum(mark, {"at": _wrapped(str(mark.at), wide)}) for mark in chart.marks]
-    y = {"field": "at", "type": "nominal", "sort": None, "title": None, "axis": {"labelExpr": _WRAPPED, "grid": False}}
+    y = _NAMED_ROWS
     x = {"field": "value", "type": "quantitative", "title": chart.axis, "scale": _scale(chart), "axis": _ticks(chart)}
     beside = {"yOffset": {"field": "series", "type": "nominal", "sort": None}} if _crowded(chart) else {}
     wrapped = any("\n" in value["at"] for value in values)
@@ -73,7 +77,7 @@ def _steps(chart: Chart, wide: bool) -> dict[str, Any]:
         "type": "ordinal",
         "sort": None,
         "title": chart.across or None,
-        "axis": {"labelExpr": _WRAPPED, "labelAngle": 0, "grid": False},
+        "axis": {**_NAMES, "labelAngle": 0},
     }
     y = {"field": "value", "type": "quantitative", "title": chart.axis, "scale": _scale(chart), "axis": _ticks(chart)}
     beside = {"xOffset": {"field": "series", "type": "nominal", "sort": None}} if _crowded(chart) else {}
@@ -127,13 +131,7 @@ def _shares(chart: Chart, wide: bool) -> dict[str, Any]:
         for mark in chart.marks
     ]
     encoding = {
-        "y": {
-            "field": "at",
-            "type": "nominal",
-            "sort": None,
-            "title": None,
-            "axis": {"labelExpr": _WRAPPED, "grid": False},
-        },
+        "y": _NAMED_ROWS,
         "x": {
             "field": "value",
             "type": "quantitative",
@@ -173,7 +171,7 @@ _CONFIG = {
         "labelColor": "var(--ink)",
         "titleColor": "var(--soft)",
         "labelFontSize": 12,
-        "labelLimit": 260,
+        "labelLimit": 0,
         "orient": "bottom",
         "title": None,
         "symbolOpacity": 1,
@@ -216,7 +214,7 @@ def _looks(series: Sequence[str], wide: bool) -> dict[str, Any]:
     own = set(series) <= set(ROLES)
     colours = [f"var(--{name}-mark)" if own else _COLOURS[number % len(_COLOURS)] for number, name in enumerate(series)]
     shapes = [_ROLE_SHAPES[name] if own else _SHAPES[number % len(_SHAPES)] for number, name in enumerate(series)]
-    legend = None if own or len(series) < 2 else {"columns": 2 if wide and max(map(len, series)) < 32 else 1}
+    legend = None if own or len(series) < 2 else _legend(series, wide)
     return {
         "color": {
             "field": "series",
@@ -231,6 +229,16 @@ def _looks(series: Sequence[str], wide: bool) -> dict[str, Any]:
             "legend": legend,
         },
     }
+
+
+def _legend(series: Sequence[str], wide: bool) -> dict[str, Any]:
+    """Names in two columns where they are short, else below each other, wrapped."""
+    longest = max(map(len, series))
+    if wide and longest < _LEGEND_LENGTHS[wide] // 2:
+        return {"columns": 2}
+    # An expression cannot wrap texts, so it looks each one up.
+    wrapped = {name: textwrap.wrap(name, _LEGEND_LENGTHS[wide]) or [name] for name in series}
+    return {"columns": 1, "labelExpr": f"{json.dumps(wrapped)}[datum.label]"}
 
 
 def _scale(chart: Chart) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from PIL import Image
 
 from m4rag_tasks import suite
 from m4rag_tasks.report import write_report
+from m4rag_tasks.report.charts import Chart, Mark
+from m4rag_tasks.report.drawing import draw
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.panels import panels
 from m4rag_tasks.report.pictures import data_uri
@@ -250,3 +252,12 @@ def test_images_are_made_small_and_broken_ones_left_out(tmp_path, image):
     assert data_uri(lambda *_: tmp_path / "broken.png", "mini", "images/1.png") is None
     assert data_uri(lambda *_: tmp_path / "absent.png", "mini", "images/1.png") is None
     assert data_uri(lambda *_: {}["unknown data set"], "mini", "images/1.png") is None
+
+
+def test_long_names_stand_whole_in_a_legend():
+    names = ["Text RAG, captions (open-ended, English prompt, context in the question's language)", "Oracle context"]
+    marks = tuple(Mark(at, 0.5, name, "told") for at in ("1", "2") for name in names)
+    drawing = draw(Chart("steps", "label", "caption", "Rate, %", marks))
+    for svg in (drawing.wide, drawing.narrow):
+        shown = " ".join(re.findall(r"<t(?:ext|span)[^>]*>([^<]+)<", svg))
+        assert all(name in shown for name in names)
