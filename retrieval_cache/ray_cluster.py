@@ -15,6 +15,7 @@ beside what is asked (Ray sends it pickled, within the cluster).
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,13 +173,17 @@ def _join(progress: Progress) -> None:
         import ray.data
     except ImportError as error:
         raise ClusterError("a build over a cluster needs Ray.", "pip install 'm4rag-tasks[ray]'") from error
+    address = os.environ.get("RAY_ADDRESS", "")
     try:
         if not ray.is_initialized():
+            host, _, port = address.rpartition(":")
+            if host and port.isdecimal():
+                # Where nobody answers, Ray itself goes on trying for many minutes.
+                socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
             ray.init(logging_level="warning")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = os.environ.get("RAY_ADDRESS", "this machine")
+    except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"no Ray cluster can be reached at {where} ({error}).",
+            f"no Ray cluster can be reached at {address or 'this machine'} ({error}).",
             "Start one (ray start --head), and name it by RAY_ADDRESS, or leave that out for one of this machine.",
         ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False

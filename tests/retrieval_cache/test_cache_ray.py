@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -155,13 +156,18 @@ def test_a_cluster_that_is_not_there_is_named(world, monkeypatch):
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
     def init(**options):
-        raise ConnectionError("nobody answers")
+        raise ConnectionError("not a cluster")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at 127\.0\.0\.1:1 \(nobody answers\)"):
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at local \(not a cluster\)"):
         build_with_ray(world.spec("pixel"), world.queries, world.root)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{nobody.getsockname()[1]}")
+        with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at 127\.0\.0\.1:\d+ \(.*refused"):
+            build_with_ray(world.spec("pixel"), world.queries, world.root)
 
 
 def test_without_ray_the_extra_is_named(world, monkeypatch):
