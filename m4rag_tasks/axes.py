@@ -173,6 +173,8 @@ VARIANTS: dict[str, Variant] = {
 
 _RQ3 = {"enprompt": PAPER_SETTINGS, "localctx": ("oracle",), "enprompt_localctx": ("oracle",)}
 _MINI_SETTINGS = tuple(name for name in SETTINGS if name != "mmrag_b3")
+# Its oracle contexts are in the question's language as they are.
+_MINI_RQ3 = {"enprompt": tuple(name for name in PAPER_SETTINGS if name in _MINI_SETTINGS)}
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ DATASETS: dict[str, Dataset] = {
             columns="worldcuisines",
             codes="mini",
             split="test",
-            settings={"": _MINI_SETTINGS},
+            settings={"": _MINI_SETTINGS, **_MINI_RQ3},
             writing={"": ("make_caption", "make_queries")},
             captions="local",
             local=("questions",),

@@ -2,8 +2,9 @@
 
 Has the captions written by a stand-in for a model (stored answers) and imports them,
 builds the retrieval cache of every setting, runs the real `lmms-eval` command with
-the bundled reader on all of them, lets the bundled judge grade the passages of two,
-and writes the report. Whatever is already built is not built again.
+the bundled reader on all of them and with readers that read less on some, lets the
+bundled judge grade the passages of two, and writes the report. Whatever is already
+built is not built again.
 """
 
 from __future__ import annotations
@@ -20,12 +21,21 @@ from m4rag_tasks.errors import RunError
 from m4rag_tasks.grades import write_grades
 from m4rag_tasks.judge_import import import_grades
 from m4rag_tasks.report import text_table, write_report
-from m4rag_tasks.suite import DATASETS, SETTINGS, Task, family_name
+from m4rag_tasks.suite import DATASETS, SETTINGS, Task
 from m4rag_tasks.written_samples import read_written
 from retrieval_cache import build_cache
 
 MINI = DATASETS["mini"]
 JUDGED = ("mmrag", "textrag_caption_bm25")
+IN_ENGLISH = ("norag", "textrag_caption", "mmrag")
+"""Settings that are run again with the prompt in English."""
+SIZES = (250, 500, 1000, 2000)
+"""Characters that the smaller readers read: stand-ins for models of several sizes."""
+FOR_SIZES = ("norag", "mmrag", "oracle")
+SIZES_REMARK = (
+    "The readers stand in for models of several sizes: in place of parameters, their size is the number of "
+    "characters that they read, in millions."
+)
 TAIL_LINES = 40
 WRITER = "stand-in"
 """Whose captions they are: no model's, but answers that are stored with the benchmark."""
@@ -39,13 +49,15 @@ def run_demo(folder: Path) -> int:
     write_captions(folder)
     build_caches()
     runs = _emptied(folder / "m4rag-demo-runs")
-    evaluate(runs, folder / "lmms-eval.log")
+    evaluate(runs, folder)
     page, report = write_report(
         [runs],
         folder / "report",
         lambda _, image_id: images.find_image(MINI, image_id),
         suite.language_names(),
         grades=[judge(folder)],
+        sizes={_reader(size): f"{size}M" for size in SIZES},
+        remarks=[SIZES_REMARK],
     )
     print(text_table(report))
     print(f"Report: {page}")
@@ -75,9 +87,15 @@ def build_caches() -> None:
             build_cache(spec, queries, retrieval.cache_root(), progress=lambda line: print(f"  {line}", flush=True))
 
 
-def evaluate(runs: Path, log: Path) -> None:
-    """The bundled reader on every mini setting."""
-    lmms_eval(["m4rag_reader"], suite.select(MINI.key), runs, log)
+def evaluate(runs: Path, folder: Path) -> None:
+    """The bundled reader on every mini setting, on some with the prompt in English, and smaller readers on some."""
+    plain = suite.select(MINI.key, variant="")
+    in_english = [task for name in IN_ENGLISH for task in suite.select(MINI.key, name, variant="enprompt")]
+    lmms_eval(["m4rag_reader"], plain + in_english, runs, folder / "lmms-eval.log")
+    some = [task for task in plain if task.setting.name in FOR_SIZES]
+    for size in SIZES:
+        model = ["m4rag_reader", "--model_args", f"characters={size},name={_reader(size)}"]
+        lmms_eval(model, some, runs, folder / f"lmms-eval-{size}.log")
 
 
 def judge(folder: Path) -> Path:
@@ -94,7 +112,7 @@ def judge(folder: Path) -> Path:
 
 def lmms_eval(model: list[str], tasks: list[Task], output: Path, log: Path) -> None:
     """All languages of some tasks through the lmms-eval command line. Raises `RunError` if it leaves samples out."""
-    groups = ",".join(dict.fromkeys(family_name(MINI.key, task.setting.name) for task in tasks))
+    groups = ",".join(dict.fromkeys(task.family for task in tasks))
     command = [sys.executable, "-m", "lmms_eval", "--model", *model, "--tasks", groups]
     command += ["--batch_size", "1", "--log_samples", "--output_path", str(output)]
     print("lmms-eval " + " ".join(command[3:]), flush=True)
@@ -112,6 +130,10 @@ def lmms_eval(model: list[str], tasks: list[Task], output: Path, log: Path) -> N
             f"lmms-eval left no samples of {len(missing)} tasks in {output}, e.g. {missing[0]}. "
             f"The end of its log ({log}):\n{tail}"
         )
+
+
+def _reader(size: int) -> str:
+    return f"m4rag_reader-{size}"
 
 
 def _emptied(folder: Path) -> Path:

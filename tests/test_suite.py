@@ -27,7 +27,7 @@ def test_the_grid_is_whole():
     published = {"mini": 9, "cvqa": 39, "wc": 30, "wc_large": 30}
     counts = {dataset: varieties(dataset, "norag") for dataset in published}
     assert all(counts[dataset] >= published[dataset] for dataset in published)
-    assert varieties("mini", "mmrag") == counts["mini"]
+    assert varieties("mini", "mmrag") == varieties("mini", "mmrag", "enprompt") == counts["mini"]
     for setting in suite.SETTINGS:
         assert varieties("cvqa", setting) == varieties("cvqa", setting, "en") == counts["cvqa"]
         for dataset in ("wc", "wc_large"):

@@ -4,6 +4,7 @@ It looks only at the prompt: the options are its last block of numbered lines, a
 whatever stands before is the context. It picks the option that the context
 supports best by shared characters, so it works in any script and knows nothing
 by itself. Without support it guesses, the same guess for the same question always.
+With `characters=N` it reads only so much of the context: readers of several sizes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 from lmms_eval.api.instance import Instance
 
@@ -25,12 +27,19 @@ PARTIAL_WEIGHT = 0.5
 
 
 class Reader(TextOnlyModel):
-    """lmms-eval model `m4rag_reader`."""
+    """lmms-eval model `m4rag_reader`; `characters` is how far it reads (0: to the end), `name` what a report calls it."""
+
+    def __init__(self, characters: int = 0, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.characters = int(characters)
 
     def answer(self, request: Instance) -> str:
         """JSON with the number of the chosen option, or an empty answer for a prompt without options."""
         prompt = request.args[0]
         context, options = split_prompt(prompt)
+        if self.characters:
+            context = context[: self.characters]
         return json.dumps({"answer": choose(context, options)}) if options else ""
 
 

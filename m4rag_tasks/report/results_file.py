@@ -25,7 +25,8 @@ _PLACEMENT = re.compile(
     """,
     re.VERBOSE,
 )
-_REPLAY = "m4rag_replay"
+_NAMED = ("m4rag_replay", "m4rag_reader")
+"""Our models that are told their name."""
 _SECRET = re.compile(r"(api_?key|token|secret|password|credentials?)$", re.IGNORECASE)
 _UNKNOWN = "not known"
 
@@ -137,11 +138,11 @@ def _identity(content: Mapping[str, Any], config: Mapping[str, Any], folder_name
             arguments[key] = str(config[key])
     if content.get("system_instruction_sha"):
         arguments["system_instruction"] = str(content["system_instruction_sha"])[:12]
-    if config.get("model") == _REPLAY:
+    if (model := config.get("model")) in _NAMED:
         # The harness takes the model's name from any argument that looks like one; here it is said.
-        name = arguments.pop("name", _REPLAY)
+        name = arguments.pop("name", str(model))
     else:
-        name = str(content.get("model_name") or config.get("model") or folder_name)
+        name = str(content.get("model_name") or model or folder_name)
     return ModelIdentity(shortened(name), tuple(sorted(arguments.items())))
 
 

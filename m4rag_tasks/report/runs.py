@@ -8,6 +8,7 @@ Everything that was left out on the way is said in `notes`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -220,11 +221,17 @@ def _variant(task: str, record: Record) -> str:
 
 def _run_order(run: Run) -> tuple[object, ...]:
     return (
-        *(_DATASET_ORDER.get(run.dataset, len(_DATASET_ORDER)), run.dataset, run.model),
+        *(_DATASET_ORDER.get(run.dataset, len(_DATASET_ORDER)), run.dataset, *_by_numbers(run.model)),
         *(_VARIANT_ORDER.get(run.asking, len(_VARIANT_ORDER)), run.asking),
         *(_SETTING_ORDER.get(run.setting, len(_SETTING_ORDER)), run.setting),
         *(_VARIANT_ORDER.get(run.variant, len(_VARIANT_ORDER)), run.variant),
     )
+
+
+def _by_numbers(name: str) -> tuple[list[str | int], str]:
+    """Puts model-7B before model-32B."""
+    # Texts and numbers take turns, so two names never compare one with the other.
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 def _distinct(values: Iterable[object]) -> list[str]:

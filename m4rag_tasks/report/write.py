@@ -52,6 +52,7 @@ def write_report(
     grades: Sequence[Path] = (),
     judge: str | None = None,
     sizes: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> tuple[Path, Report]:
     """Writes the report into `out_dir`; returns the page's path and the report.
 
@@ -63,11 +64,12 @@ def write_report(
     under it. `language_names` maps codes of language varieties to what people call them.
     `grades` are grades files; `judge` says whose grades are used where they are of several.
     `sizes` says how many parameters models have whose names do not ("7B").
+    `remarks` stand before what else is to be known before figures are compared.
     Raises `RunError` where nothing can be reported, `GradesError` for grades that cannot be used.
     """
     if judge is not None and not grades:
         raise GradesError(f"A judge is named, {judge!r}, but no grades: give the file of its grades (--grades).")
-    notes: list[str] = []
+    notes: list[str] = [*remarks]
     runs = load_runs(paths, notes, rule)
     if rule is not None:
         notes.append(f"The stored answers were read again under the rule {rule!r}.")
