@@ -45,9 +45,9 @@ def test_cvqa_has_the_subsets_of_the_inventory(shared_data):
 
 def test_names_resolve_to_leaves():
     assert [task.name for task in suite.resolve("m4rag_mini_mmrag_am")] == ["m4rag_mini_mmrag_am"]
-    all_of_it = suite.select("mini", "mmrag")
+    all_of_it = suite.select("mini", "mmrag", variant="")
     assert suite.resolve("m4rag_mini_mmrag") == suite.resolve("m4rag_mini_mmrag_varieties") == all_of_it
-    assert suite.resolve("m4rag_mini") == suite.select("mini")
+    assert suite.resolve("m4rag_mini") == suite.select("mini", variant="")
     asked = [*suite.select("cvqa", "mmrag", variant=""), *suite.select("cvqa", "mmrag", variant="en")]
     assert suite.resolve("m4rag_cvqa_mmrag") == asked
     assert suite.resolve("m4rag_cvqa_mmrag_local") == suite.select("cvqa", "mmrag", variant="")

@@ -27,7 +27,7 @@ PARTIAL_WEIGHT = 0.5
 
 
 class Reader(TextOnlyModel):
-    """lmms-eval model `m4rag_reader`; `characters` is how far it reads (0: to the end), `name` what a report calls it."""
+    """lmms-eval model `m4rag_reader`; `characters`: how far it reads (0: to the end), `name`: for the report."""
 
     def __init__(self, characters: int = 0, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

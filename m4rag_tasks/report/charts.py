@@ -32,7 +32,7 @@ class Chart:
     """What is drawn. `form` is rows, steps, trend or shares; `label` says in words what there is to see.
 
     rows    values side by side for each row, from left to right (`axis` names the values)
-    steps   values over the steps of a scale, from bottom to top, those of a series joined
+    steps   values over the `steps` of a scale, from bottom to top, those of a series joined
     trend   values over a number (`across` names it; `log` where it is logarithmic), with a fitted `line`
     shares  a bar per row, divided among the series
     """
@@ -43,6 +43,8 @@ class Chart:
     axis: str
     marks: tuple[Mark, ...]
     across: str = ""
+    steps: tuple[str, ...] = ()
+    """All steps in order: a series may lack some."""
     domain: tuple[float, float] | None = None
     rule: float | None = None
     chance: float | None = None

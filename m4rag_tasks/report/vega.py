@@ -75,7 +75,7 @@ def _steps(chart: Chart, wide: bool) -> dict[str, Any]:
     x = {
         "field": "at",
         "type": "ordinal",
-        "sort": None,
+        "scale": {"domain": [_wrapped(step, wide) for step in chart.steps]},
         "title": chart.across or None,
         "axis": {**_NAMES, "labelAngle": 0},
     }
@@ -213,7 +213,7 @@ def _looks(series: Sequence[str], wide: bool) -> dict[str, Any]:
     """Colour and shape of each series; no legend where rows already say which setting it is."""
     own = set(series) <= set(ROLES)
     colours = [f"var(--{name}-mark)" if own else _COLOURS[number % len(_COLOURS)] for number, name in enumerate(series)]
-    shapes = [_ROLE_SHAPES[name] if own else _SHAPES[number % len(_SHAPES)] for number, name in enumerate(series)]
+    shapes = [_ROLE_SHAPES[name] if own else _shape(number) for number, name in enumerate(series)]
     legend = None if own or len(series) < 2 else _legend(series, wide)
     return {
         "color": {
@@ -229,6 +229,11 @@ def _looks(series: Sequence[str], wide: bool) -> dict[str, Any]:
             "legend": legend,
         },
     }
+
+
+def _shape(number: int) -> str:
+    """Where colours come round again, each has another shape than before."""
+    return _SHAPES[(number + number // len(_COLOURS)) % len(_SHAPES)]
 
 
 def _legend(series: Sequence[str], wide: bool) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from m4rag_tasks import suite
 from m4rag_tasks.report import write_report
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.drawing import draw
+from m4rag_tasks.report.findings.groups import by_number
 from m4rag_tasks.report.html import render
 from m4rag_tasks.report.panels import panels
 from m4rag_tasks.report.pictures import data_uri
 from m4rag_tasks.report.tables import build_report
+from m4rag_tasks.report.vega import _looks
 
 from . import make_run as make
 
@@ -257,7 +259,19 @@ def test_images_are_made_small_and_broken_ones_left_out(tmp_path, image):
 def test_long_names_stand_whole_in_a_legend():
     names = ["Text RAG, captions (open-ended, English prompt, context in the question's language)", "Oracle context"]
     marks = tuple(Mark(at, 0.5, name, "told") for at in ("1", "2") for name in names)
-    drawing = draw(Chart("steps", "label", "caption", "Rate, %", marks))
+    drawing = draw(Chart("steps", "label", "caption", "Rate, %", marks, steps=("1", "2")))
     for svg in (drawing.wide, drawing.narrow):
         shown = " ".join(re.findall(r"<t(?:ext|span)[^>]*>([^<]+)<", svg))
         assert all(name in shown for name in names)
+
+
+def test_steps_stand_in_their_order_though_the_first_series_lacks_some():
+    places = {"first": ["1", "4", "none"], "second": ["1", "2", "10", "none"]}
+    marks = tuple(Mark(at, 0.5, name, "told") for name, several in places.items() for at in several)
+    svg = draw(Chart("steps", "label", "caption", "Rate, %", marks, steps=by_number(marks))).wide
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", svg)[:5] == ["1", "2", "4", "10", "none"]
+
+
+def test_series_of_one_colour_have_different_shapes():
+    colours, shapes = _looks([f"setting {number}" for number in range(20)], True).values()
+    assert len(set(zip(colours["scale"]["range"], shapes["scale"]["range"], strict=True))) == 20

@@ -63,7 +63,7 @@ def test_models_with_the_same_name_and_other_arguments_stay_apart(tmp_path):
         make.write_run(tmp_path, {"norag": {"en": [number]}}, date=f"2026030{number + 1}_120000", model_args=args)
     runs, notes = loaded(tmp_path)
     assert notes == []
-    assert [run.model for run in runs] == ["org/model-7b (max_pixels=1024)", "org/model-7b (max_pixels=256)"]
+    assert [run.model for run in runs] == ["org/model-7b (max_pixels=256)", "org/model-7b (max_pixels=1024)"]
     assert "secret" not in str(runs)
 
 

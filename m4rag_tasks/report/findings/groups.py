@@ -6,11 +6,12 @@ what the averages of the settings table are about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from m4rag_tasks.analysis import Columns
+from m4rag_tasks.report.charts import Mark
 from m4rag_tasks.report.data_table import Column, Value
 from m4rag_tasks.report.examples import BASE_SETTING, ORACLE_SETTING
 from m4rag_tasks.report.runs import Run, partner
@@ -83,6 +84,12 @@ def who(among: Sequence[Group], setting: str = "Setting") -> tuple[Column, ...]:
 def is_who(group: Group, name: str) -> tuple[Value, ...]:
     """The cells of these columns."""
     return group.model, group.where, name, group.title(name)
+
+
+def by_number(marks: Iterable[Mark]) -> tuple[str, ...]:
+    """The ranks or positions that marks stand at; what is no number ("none") comes last."""
+    names = {str(mark.at) for mark in marks}
+    return tuple(sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0)))
 
 
 def caption(text: str, group: Group, among: Sequence[Group]) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from m4rag_tasks.analysis import Buckets, Columns, Confusion, confusion, retained_by_grade, retained_by_rank
+from m4rag_tasks.analysis.retained import GRADE_BUCKETS
 from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.data_table import Column, DataTable, Row, shown
-from m4rag_tasks.report.findings.groups import Group, caption, is_who, who
+from m4rag_tasks.report.findings.groups import Group, by_number, caption, is_who, who
 from m4rag_tasks.report.sections import Section
 
 NO_GRADES = "No grades of passages were given. Judge the passages (docs/judge.md) and pass the file as --grades."
@@ -45,10 +46,19 @@ class _Kind:
     compute: Callable[[Columns, Columns], Buckets]
     by: str
     """What makes a passage good: its "grade", or that the "answer" stands in it."""
+    steps: tuple[str, ...] = ()
+    """The names of its buckets, where they are no ranks."""
 
 
 _KINDS = (
-    _Kind("by_grade", "By mean grade of the passages", "Mean grade", retained_by_grade, "grade"),
+    _Kind(
+        "by_grade",
+        "By mean grade of the passages",
+        "Mean grade",
+        retained_by_grade,
+        "grade",
+        tuple(name for name, *_ in GRADE_BUCKETS),
+    ),
     _Kind(
         "by_graded_rank",
         "By rank of the first passage graded 4 or more",
@@ -135,7 +145,8 @@ def _charts(group: Group, kind: _Kind, found: _Found, among: Sequence[Group]) ->
             text = f"{rate.capitalize()} in %, {kind.title[0].lower()}{kind.title[1:]}."
             label = f"{group.told}: {text} {'; '.join(mark.tip for mark in marks)}"
             title = f"{rate.capitalize()}, %"
-            yield Chart("steps", label, caption(text, group, among), title, marks, kind.across, domain=(0.0, 1.0))
+            steps = kind.steps or by_number(marks)
+            yield Chart("steps", label, caption(text, group, among), title, marks, kind.across, steps, (0.0, 1.0))
 
 
 # --- relevant and right -----------------------------------------------------

@@ -10,7 +10,7 @@ from m4rag_tasks.errors import RunError
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.data_table import Column, DataTable, Row, shown
 from m4rag_tasks.report.examples import BASE_SETTING
-from m4rag_tasks.report.findings.groups import VARIETY, Group, caption, is_who, who
+from m4rag_tasks.report.findings.groups import VARIETY, Group, by_number, caption, is_who, who
 from m4rag_tasks.report.findings.retained import NO_ANSWERS
 from m4rag_tasks.report.sections import Section
 
@@ -212,4 +212,5 @@ def _position_charts(group: Group, options: _Options, passages: _Passages, among
         if marks:
             text = f"Accuracy in % by {what[0].lower()}{what[1:]}."
             label = f"{group.told}: {text} {'; '.join(mark.tip for mark in marks)}"
-            yield Chart("steps", label, caption(text, group, among), "Accuracy, %", marks, what, domain=(0.0, 1.0))
+            told = caption(text, group, among)
+            yield Chart("steps", label, told, "Accuracy, %", marks, what, by_number(marks), (0.0, 1.0))
