@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from retrieval_cache.estimate import Needs, sample, seconds_of
-from retrieval_cache.parallel import cores
 from retrieval_cache.sparse.runs import make_run
+from retrieval_cache.sparse.workers import processes
 from retrieval_cache.specs import passage_input
 from retrieval_cache.store.passages import PassageTable
 
 _PER_POSTING = 8  # bytes: three in the index, its terms and segments, and the runs that it is merged from
-_MEMORY, _EACH_CORE = 600_000_000, 900_000_000  # what the build took by itself and in each of its processes, in bytes
+_MEMORY, _EACH = 600_000_000, 900_000_000  # what the build took by itself and in each of its processes, in bytes
 
 
 def needs(passages: PassageTable, params: Mapping[str, Any]) -> Needs:
     """By the distinct terms of a few passages."""
     texts = [passage_input(params, p.title, p.text) for p in sample(passages)] * 8
     postings = len(make_run(texts).offset) / len(texts) * len(passages)
+    count = processes(len(passages))
 
     def seconds() -> float:
-        return seconds_of(lambda: make_run(texts)) / len(texts) * len(passages) / cores()
+        return seconds_of(lambda: make_run(texts)) / len(texts) * len(passages) / count
 
-    return Needs(int(_PER_POSTING * postings), _MEMORY + _EACH_CORE * cores(), seconds)
+    return Needs(int(_PER_POSTING * postings), _MEMORY + _EACH * count, seconds)

@@ -27,10 +27,14 @@ from retrieval_cache.specs import passage_input
 from retrieval_cache.store.passages import PassageTable
 
 
+def processes(passages: int) -> int:
+    """How many processes analyse so many passages; one block or one core is left to the build itself."""
+    return max(1, min(cores(), -(-passages // BLOCK)))
+
+
 def make_runs_in_processes(passages: PassageTable, folder: Path, params: Mapping[str, Any]) -> None:
     """Make the runs of all blocks with a process per core; nothing to do for one block or one core."""
-    blocks = -(-len(passages) // BLOCK)
-    count = min(cores(), blocks)
+    count = processes(len(passages))
     if count < 2:
         return
     folder.mkdir(parents=True, exist_ok=True)

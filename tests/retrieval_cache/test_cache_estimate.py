@@ -16,6 +16,7 @@ from retrieval_cache.encoders.pixel import PixelEncoder
 from retrieval_cache.estimate import Needs, available_memory, duration, gigabytes, refuse_what_cannot_fit
 from retrieval_cache.retriever import IndexFolder
 from retrieval_cache.retrievers import make_retriever
+from retrieval_cache.sparse import workers
 from retrieval_cache.store.passages import PassageTable
 
 Usage = namedtuple("Usage", "total used free")
@@ -68,6 +69,17 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_made(large, monk
     assert not list(large.root.glob("indexes/*/*"))
     with pytest.raises(DoesNotFit):
         said(large, "pixel")
+
+
+def test_bm25_needs_memory_for_the_processes_it_starts_and_no_more(large, monkeypatch):
+    large.build("bm25")
+    table, index = PassageTable(next(large.root.glob("passages/*/passages.arrow"))), IndexFolder(large.root)
+    retriever = make_retriever(default_spec("bm25"))
+    alone = retriever.needs(table, index, None).memory
+    monkeypatch.setattr(workers, "cores", lambda: 64)
+    assert retriever.needs(table, index, None).memory == alone
+    monkeypatch.setattr(workers, "BLOCK", len(table) // 3)
+    assert retriever.needs(table, index, None).memory > alone
 
 
 def test_memory_that_is_too_small_is_refused(large, monkeypatch):
