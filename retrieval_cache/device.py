@@ -6,6 +6,7 @@ and say in the environment which one is which.
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,10 @@ def free_memory() -> int | None:
         return None
     import torch
 
-    return torch.cuda.mem_get_info(device)[0]
+    # What an earlier build of this process had there, torch keeps for the next.
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(torch.device(device).index)[0]
 
 
 @cache

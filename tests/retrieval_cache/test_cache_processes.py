@@ -240,6 +240,25 @@ def test_processes_of_one_machine_take_a_gpu_each(monkeypatch):
         assert device.best_device() == expected
 
 
+def test_what_torch_keeps_of_an_earlier_build_counts_as_free(monkeypatch):
+    import torch
+
+    kept = {"blocks": 300, "model": 400}
+
+    class Encoder:
+        def __init__(self):
+            self.itself = self  # as models refer to themselves
+
+        def __del__(self):
+            kept["blocks"] += kept.pop("model")
+
+    monkeypatch.setattr(device, "best_device", lambda: "cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (1000 - sum(kept.values()), 1000))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: kept.pop("blocks"))
+    Encoder()
+    assert device.free_memory() == 1000
+
+
 def launch(arguments: list[str], root: Path) -> subprocess.CompletedProcess:
     environment = os.environ | {"M4RAG_CACHE": str(root), "PYTHONPATH": str(PACKAGE)}
     command = [sys.executable, *arguments, "-m", "m4rag_tasks.cli", "cache", "build"]
