@@ -176,7 +176,7 @@ def _join(progress: Progress) -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     try:
         if not ray.is_initialized():
-            host, _, port = address.rpartition(":")
+            host, _, port = address.removeprefix("ray://").rpartition(":")
             if host and port.isdecimal():
                 # Where nobody answers, Ray itself goes on trying for many minutes.
                 socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

@@ -165,9 +165,11 @@ def test_a_cluster_that_is_not_there_is_named(world, monkeypatch):
         build_with_ray(world.spec("pixel"), world.queries, world.root)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
-        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{nobody.getsockname()[1]}")
-        with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at 127\.0\.0\.1:\d+ \(.*refused"):
-            build_with_ray(world.spec("pixel"), world.queries, world.root)
+        for scheme in ("", "ray://"):
+            monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{nobody.getsockname()[1]}")
+            told = rf"no Ray cluster can be reached at {scheme}127\.0\.0\.1:\d+ \(.*refused"
+            with pytest.raises(ClusterError, match=told):
+                build_with_ray(world.spec("pixel"), world.queries, world.root)
 
 
 def test_without_ray_the_extra_is_named(world, monkeypatch):
