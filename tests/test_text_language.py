@@ -51,6 +51,13 @@ def test_english_is_found_wherever_another_language_was_asked_for(texts):
     assert {suite.language(code).language for code in texts if how_checked(suite.language(code)) == "script"} == {"nan"}
 
 
+@pytest.mark.parametrize("script", ["unknown", "none that has a name", "Hebrew, right to left", "Invented"])
+def test_a_script_that_a_template_from_outside_does_not_name_is_not_checked(script):
+    outside = suite.Language("xx_test", "Test", script, "unknown", {}, "xx_test", "xx_test")
+    assert problem("A dog in the street.", outside) is None
+    assert "letters are in the script" in problem("1 2 3", outside)
+
+
 def test_what_the_model_does_not_know_is_checked_by_script_alone():
     languages = suite.languages().values()
     assert {variety.language for variety in languages} >= SCRIPT_ONLY
