@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from m4rag_tasks import suite
-from m4rag_tasks.analysis import Columns, LanguageEffect, language_effects
+from m4rag_tasks.analysis import ByLanguage, Columns, LanguageEffect, language_effects
 from m4rag_tasks.metrics import Difference
+from m4rag_tasks.report.breakdown import resource_order
 from m4rag_tasks.report.charts import Chart, Mark
 from m4rag_tasks.report.data_table import Column, DataTable, Row, shown
 from m4rag_tasks.report.findings.groups import Group, caption, who
@@ -86,10 +87,14 @@ def _rows(found: _Found, names: Mapping[str, str]) -> Iterator[Row]:
     compared = f"{one.local or 'plain'} − {one.english or 'plain'}"
     where = (group.model, group.where, found.setting, run_title(found.setting), one.switched, compared)
     yield _row(where, "", "all, macro", one.effect.overall, None)
-    for resource, difference in one.effect.resources.items():
+    for resource, difference in _by_resource(one.effect):
         yield _row(where, "", f"{resource} resource, macro", difference, None)
     for row in one.effect.rows:
         yield _row(where, row.language, names.get(row.language, row.language), row.difference, row.adjusted_p)
+
+
+def _by_resource(effect: ByLanguage) -> list[tuple[str, Difference]]:
+    return [(name, effect.resources[name]) for name in sorted(effect.resources, key=resource_order)]
 
 
 def _row(where: tuple[str, ...], language: str, name: str, one: Difference, adjusted: float | None) -> Row:
@@ -99,7 +104,7 @@ def _row(where: tuple[str, ...], language: str, name: str, one: Difference, adju
 def _chart(found: _Found, among: Sequence[Group], names: Mapping[str, str]) -> Chart:
     effect = found.one.effect
     differences = [("all, macro", effect.overall.estimate)]
-    differences += [(f"{name} resource", one.estimate) for name, one in effect.resources.items()]
+    differences += [(f"{name} resource", one.estimate) for name, one in _by_resource(effect)]
     differences += [(names.get(row.language, row.language), row.difference.estimate) for row in effect.rows]
     marks = tuple(
         Mark.of(name, estimate, "base" if place == 0 else "rag", f"{name}: {shown(_EFFECT, estimate)}")
