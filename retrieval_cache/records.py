@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised whenever the layout or meaning of stored files changes; part of every key."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")

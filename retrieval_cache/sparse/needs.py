@@ -7,12 +7,11 @@ from typing import Any
 
 from retrieval_cache.estimate import Needs, sample, seconds_of
 from retrieval_cache.sparse.runs import make_run
-from retrieval_cache.sparse.workers import processes
+from retrieval_cache.sparse.workers import MEMORY, MEMORY_EACH, processes
 from retrieval_cache.specs import passage_input
 from retrieval_cache.store.passages import PassageTable
 
 _PER_POSTING = 8  # bytes: three in the index, its terms and segments, and the runs that it is merged from
-_MEMORY, _EACH = 600_000_000, 900_000_000  # what the build took by itself and in each of its processes, in bytes
 
 
 def needs(passages: PassageTable, params: Mapping[str, Any]) -> Needs:
@@ -24,4 +23,4 @@ def needs(passages: PassageTable, params: Mapping[str, Any]) -> Needs:
     def seconds() -> float:
         return seconds_of(lambda: make_run(texts)) / len(texts) * len(passages) / count
 
-    return Needs(int(_PER_POSTING * postings), _MEMORY + _EACH * count, seconds)
+    return Needs(int(_PER_POSTING * postings), MEMORY + MEMORY_EACH * count, seconds)

@@ -19,6 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from retrieval_cache.estimate import available_memory
 from retrieval_cache.parallel import cores
 from retrieval_cache.records import CacheError
 from retrieval_cache.sparse.layout import BLOCK
@@ -26,14 +27,22 @@ from retrieval_cache.sparse.runs import kept_run
 from retrieval_cache.specs import passage_input
 from retrieval_cache.store.passages import PassageTable
 
+MEMORY, MEMORY_EACH = 600_000_000, 900_000_000
+"""Bytes that a build was seen to take by itself, and in each of its processes."""
+
 
 def processes(passages: int) -> int:
-    """How many processes analyse so many passages; one block or one core is left to the build itself."""
-    return max(1, min(cores(), -(-passages // BLOCK)))
+    """How many processes analyse so many passages: one per core and block, as far as memory reaches, and at least 1.
+
+    The work of one is left to the build itself.
+    """
+    free = available_memory()
+    fitting = cores() if free is None else (free - MEMORY) // MEMORY_EACH
+    return max(1, min(cores(), fitting, -(-passages // BLOCK)))
 
 
 def make_runs_in_processes(passages: PassageTable, folder: Path, params: Mapping[str, Any]) -> None:
-    """Make the runs of all blocks with a process per core; nothing to do for one block or one core."""
+    """Make the runs of all blocks with as many processes as `processes` says; nothing to do for one."""
     count = processes(len(passages))
     if count < 2:
         return

@@ -77,9 +77,16 @@ def test_bm25_needs_memory_for_the_processes_it_starts_and_no_more(large, monkey
     retriever = make_retriever(default_spec("bm25"))
     alone = retriever.needs(table, index, None).memory
     monkeypatch.setattr(workers, "cores", lambda: 64)
+    monkeypatch.setattr(workers, "available_memory", lambda: None)
     assert retriever.needs(table, index, None).memory == alone
     monkeypatch.setattr(workers, "BLOCK", len(table) // 3)
-    assert retriever.needs(table, index, None).memory > alone
+    several = retriever.needs(table, index, None).memory
+    assert several > alone
+    # Where memory is short it starts fewer.
+    monkeypatch.setattr(workers, "available_memory", lambda: several - 1)
+    assert alone < retriever.needs(table, index, None).memory < several
+    monkeypatch.setattr(workers, "available_memory", lambda: 0)
+    assert retriever.needs(table, index, None).memory == alone
 
 
 def test_memory_that_is_too_small_is_refused(large, monkeypatch):
