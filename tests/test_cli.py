@@ -89,7 +89,7 @@ def test_the_cache_that_tasks_read_is_marked(capsys, tmp_path, monkeypatch):
 
 def test_preflight_says_each_problem_once(capsys):
     code, out, _ = run(capsys, "preflight", "m4rag_mini_mmrag_*", "m4rag_mini_norag_en")
-    tasks = suite.resolve("m4rag_mini_mmrag")
+    tasks = suite.select("mini", "mmrag")
     problem, summary = out.splitlines()
     assert code == 1
     assert f"{tasks[0].name} and {len(tasks) - 1} more: " in problem and "--setting mmrag" in problem

@@ -107,7 +107,7 @@ def records(run) -> list[dict]:
 
 
 def test_prompt_and_picture_are_sent(run, rows):
-    assert len(records(run)) == LIMIT * len(suite.select("mini", "norag"))
+    assert len(records(run)) == LIMIT * len(suite.select("mini", "norag", variant=""))
     by_prompt = {parts(request, "text")[0]["text"]: request for request in run.requests}
     for record in records(run):
         row = rows[record["question_id"]]

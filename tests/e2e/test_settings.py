@@ -43,7 +43,7 @@ def run(mini_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--model", "m4rag_reader", "--tasks", groups, "--log_samples", "--output_path", str(folder)),
         M4RAG_CACHE=str(mini_cache),
     )
-    assert len(samples(folder)) == len(select("mini")), done.stdout[-3000:] + done.stderr[-3000:]
+    assert len(samples(folder)) == len(select("mini", variant="")), done.stdout[-3000:] + done.stderr[-3000:]
     return folder
 
 
@@ -67,10 +67,11 @@ def test_without_context_the_options_give_nothing_away(run):
 def test_a_group_reports_the_macro_average_and_the_micro_beside_it(run):
     table, answered = results(run)["results"], samples(run)
     for setting in MINI.settings[""]:
-        leaves = [table[task.name] for task in select("mini", setting)]
+        tasks = select("mini", setting, variant="")
+        leaves = [table[task.name] for task in tasks]
         group = table[family_name("mini", setting)]
         assert math.isclose(group["accuracy,none"], mean(leaf["accuracy,none"] for leaf in leaves))
-        scores = [line["accuracy"]["score"] for task in select("mini", setting) for line in answered[task.name]]
+        scores = [line["accuracy"]["score"] for task in tasks for line in answered[task.name]]
         assert math.isclose(group["micro,none"], mean(scores))
 
 
@@ -109,7 +110,7 @@ def test_the_prompt_is_the_one_of_its_language(run):
 def test_results_carry_the_provenance_of_each_task(run, mini_cache):
     configs = results(run)["configs"]
     keys = {(entry.dataset, entry.setting): entry.manifest.key for entry in list_caches(mini_cache)}
-    for task in select("mini"):
+    for task in select("mini", variant=""):
         metadata = configs[task.name]["metadata"]
         assert metadata["cache"] == keys.get(("mini", task.setting.name))
         assert metadata["retriever"] == RETRIEVERS[task.setting.name]
@@ -188,7 +189,8 @@ MINI_CORPUS = Path(__file__).resolve().parents[2] / "m4rag_tasks/mini/data/corpu
 
 def test_preflight_passes_on_what_is_ready(mini_cache):
     done = run_m4rag("preflight", "m4rag_mini", M4RAG_CACHE=str(mini_cache))
-    assert f"{len(select('mini'))} of {len(select('mini'))} tasks are ready" in done.stdout
+    tasks = len(select("mini", variant=""))
+    assert f"{tasks} of {tasks} tasks are ready" in done.stdout
 
 
 def test_both_commands_list_our_tasks():
