@@ -27,6 +27,7 @@ from retrieval_cache import (
     verify,
 )
 from retrieval_cache.files import file_sha256
+from retrieval_cache.records import FORMAT_VERSION
 from retrieval_cache.store.remote import FolderRemote, HubRemote
 
 
@@ -291,8 +292,9 @@ def test_links_out_of_a_folder_remote_are_not_followed(world, tree, tmp_path):
 
 def test_a_newer_manifest_is_refused_with_a_sentence(world, tmp_path):
     remote, manifest = placed(world, tmp_path)
-    manifest.write_text(manifest.read_text().replace('"format_version": 3', '"format_version": 4'))
-    with pytest.raises(CacheMismatch, match="made by a newer program; this one reads format 3"):
+    newer = {**json.loads(manifest.read_text()), "format_version": FORMAT_VERSION + 1}
+    manifest.write_text(json.dumps(newer))
+    with pytest.raises(CacheMismatch, match=f"made by a newer program; this one reads format {FORMAT_VERSION}"):
         pull_caches(remote, tmp_path / "there")
 
 
