@@ -46,7 +46,7 @@ def embedded(monkeypatch):
 
 def index_of(cache, root: Path) -> Path:
     for meta in root.glob("indexes/*/meta.json"):
-        if json.loads(meta.read_text())["key"] == cache.manifest.index_key:
+        if json.loads(meta.read_text()).get("key") == cache.manifest.index_key:
             return meta.parent
     raise AssertionError("the cache has no index")
 
