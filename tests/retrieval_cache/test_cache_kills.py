@@ -65,7 +65,11 @@ def run(world, tmp_path):
     }  # fmt: skip
     package = Path(retrieval_cache.__file__).parents[1]
     command = [sys.executable, "-c", SERVER, json.dumps(told)]
-    with subprocess.Popen(command, cwd=package, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+    # No thread may hold a lock when a child is forked, which would then wait for ever: neither one of a pool nor
+    # that of Arrow's allocator.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=package, env=environment, text=True, **pipes) as server:
 
         def start(retriever, root, seconds=None, shard=None):
             print(
