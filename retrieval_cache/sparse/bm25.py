@@ -41,7 +41,7 @@ from retrieval_cache.store.passages import PassageTable
 
 __all__ = ["FILES", "Bm25Index", "bm25_libraries"]
 
-RESIDENT_BYTES = 2 << 30
+RESIDENT_BYTES = 1 << 30
 """Pages of mapped files that stay in memory between searches, at most."""
 
 _QUERIES_AT_ONCE = 32
@@ -65,7 +65,7 @@ class Bm25Index:
         self._postings = Postings(level=level, part=part, **rest)
         self._formula = Formula(float(params["k1"]), float(params["b"]), self._okapi.average_length)
         # Memory is looked at between batches; those of a large index read more of it each.
-        share = RESIDENT_BYTES / max(1, sum(array.nbytes for array in arrays.values()))
+        share = RESIDENT_BYTES / max(1, 2 * sum(array.nbytes for array in arrays.values()))
         self._at_once = max(1, int(_QUERIES_AT_ONCE * min(1, share)))
 
     @staticmethod
